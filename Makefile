@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+#
+#   make                 user space (build/tidemark) and the kernel module
+#   make tools | kmod    one of the two
+#   make check           unit tests, then tests in a VM; installs what it needs
+#   make check-unit      unit tests alone: no root, ASan and UBSan
+#   make demo            the main job in a VM, as a user would do it
+#   make install         DESTDIR= PREFIX=
+#
+# KVER=  kernel release to build the module for; KDIR= its build directory
+# V=1    show the commands        WERROR=1  warnings are errors
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MODDIR  ?= $(DESTDIR)/lib/modules/$(KVER)/updates
+CC      ?= cc
+AR      ?= ar
+CFLAGS  ?= -O2 -g
+B       := build
+
+# The running kernel where its headers are installed, else the newest that has them.
+newest_kver := $(lastword $(sort $(patsubst /lib/modules/%/build,%,$(wildcard /lib/modules/*/build))))
+KVER ?= $(if $(wildcard /lib/modules/$(shell uname -r)/build),$(shell uname -r),$(newest_kver))
+KDIR ?= /lib/modules/$(KVER)/build
+
+Q    := $(if $(filter 1,$(V)),,@)
+say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
+
+pkgs     := devmapper blkid liblz4 libcrypto json-c
+cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+	    -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
+cflags   := -std=gnu11 $(warnings) -pthread -fno-strict-aliasing
+libs      = $(shell pkg-config --libs $(pkgs)) -pthread
+
+lib_src   := $(sort $(wildcard common/*.c catalog/*.c))
+agent_src := $(sort $(wildcard agent/*.c restore/*.c))
+cli_src   := $(sort $(wildcard cli/*.c))
+unit_src  := $(sort $(wildcard tests/unit/test-*.c))
+
+lib_obj   := $(lib_src:%.c=$(B)/%.o)
+agent_obj := $(agent_src:%.c=$(B)/%.o)
+cli_obj   := $(cli_src:%.c=$(B)/%.o)
+unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
+unit_lib  := $(B)/asan/libunit.a
+sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.PHONY: all tools kmod install clean check-unit
+all: tools kmod
+tools: $(B)/tidemark
+.DELETE_ON_ERROR:
+
+$(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libtidemark.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(B)/libtidemark.a: $(lib_obj)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(cppflags) $(CPPFLAGS) $(cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---------------------------------------------------------------- kernel module
+# Built in a copy of the tree's shape, so that several kernels stand side by side.
+kbuild   := $(B)/kmod/$(KVER)
+kmod_src := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/*.h)
+
+kmod: $(kbuild)/dm-tidemark.ko
+
+$(kbuild)/dm-tidemark.ko: $(kmod_src)
+	@test -e "$(KDIR)/Makefile" || { \
+	  echo "make: no kernel headers at $(KDIR); install linux-headers-$(KVER)," \
+	       "name others with KVER= or KDIR=, or build user space alone: make tools" >&2; exit 1; }
+	$(call say,KMOD,$@)
+	$(Q)mkdir -p $(kbuild)/include && cp -ru include/uapi $(kbuild)/include/ && cp -u kmod/* $(kbuild)/
+	$(Q)$(MAKE) -C $(KDIR) M=$(abspath $(kbuild)) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
+	  $(if $(Q),--no-print-directory -s) modules
+
+# ------------------------------------------------------------------------ tests
+check-unit: $(unit_bin)
+	$(Q)tests/unit/run $(unit_bin)
+
+$(B)/asan/%.o: %.c
+	$(call say,CC-ASAN,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(cppflags) $(cflags) -g -O1 $(sanitize) -MMD -MP -c -o $@ $<
+
+$(unit_lib): $(lib_src:%.c=$(B)/asan/%.o) $(agent_src:%.c=$(B)/asan/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_lib)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $^ $(libs) -lcmocka
+.SECONDARY:
+
+-include tests/vm/vm.mk
+
+# ---------------------------------------------------------------------- install
+install: tools
+	install -D -m 755 $(B)/tidemark $(DESTDIR)$(PREFIX)/sbin/tidemark
+	install -D -m 644 man/tidemark.8 $(DESTDIR)$(PREFIX)/share/man/man8/tidemark.8
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
+	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
+	$(if $(DESTDIR),,$(if $(wildcard $(kbuild)/dm-tidemark.ko),depmod $(KVER)))
+
+clean:
+	rm -rf $(B)
+
+-include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj))
+-include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src))

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * libtidemark: a repository of restore points of block devices. The format of
+ * what it stores is in docs/format.md.
+ *
+ * Conventions. Calls return 0 or a negative errno; the sentence for a user is in
+ * tmc_error_text(). Offsets and sizes are in bytes unless the name says
+ * otherwise. Chunk n covers the bytes from n * chunk_bytes; the last chunk is
+ * shorter where the volume's size is not a multiple of chunk_bytes. A handle may
+ * be used by several threads where its description says so.
+ *
+ * Errors that every call can return: -EIO and other errors of the system calls,
+ * -ENOMEM, -EBADMSG (an object of the repository is damaged: truncated, foreign
+ * or not what its hash says), -EPROTONOSUPPORT (written by a newer version).
+ */
+#ifndef TIDEMARK_H
+#define TIDEMARK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TMC_ID_BYTES 32
+#define TMC_ID_TEXT  (2 * TMC_ID_BYTES + 1) /**< hex digits and the final NUL */
+
+/** Name of an immutable object: a SHA-256. */
+struct tmc_id {
+	uint8_t bytes[TMC_ID_BYTES];
+};
+
+void tmc_id_format(const struct tmc_id *id, char ret_text[TMC_ID_TEXT]);
+
+/**
+ * The latest error of this thread as one sentence that names the thing and,
+ * where there is one, the remedy. Valid until the next call in this thread.
+ */
+const char *tmc_error_text(void);
+
+/* ---------------------------------------------------------------- repository */
+
+#define TMC_CHUNK_BYTES_MIN     4096u
+#define TMC_CHUNK_BYTES_DEFAULT 65536u
+#define TMC_CHUNK_BYTES_MAX     1048576u
+
+struct tmc_repo; /**< may be shared by threads */
+
+struct tmc_repo_info {
+	struct tmc_id id;
+	uint32_t chunk_bytes;
+	uint64_t created_ns; /**< CLOCK_REALTIME */
+};
+
+/**
+ * Make a repository in a directory that is empty or does not exist yet.
+ * chunk_bytes: a power of two from TMC_CHUNK_BYTES_MIN to _MAX.
+ * Errors: -EEXIST (a repository already), -ENOTEMPTY, -EINVAL (chunk size).
+ */
+int tmc_repo_create(const char *path, uint32_t chunk_bytes);
+
+/** Errors: -ENOENT (no such directory), -EMEDIUMTYPE (no repository). */
+int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
+void tmc_repo_close(struct tmc_repo *repo);
+void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info);
+
+/* ------------------------------------------------------------ restore points */
+
+#define TMC_TEXT_BYTES 256
+
+/**
+ * What a restore point says of its volume. Strings are UTF-8, NUL-terminated,
+ * empty where unknown. volume_id tells volumes apart and stays the same across
+ * reboots and renamed nodes; points of one volume share it.
+ */
+struct tmc_volume {
+	char volume_id[TMC_TEXT_BYTES];
+	char name[TMC_TEXT_BYTES];   /**< for people: the name or node given */
+	char host[TMC_TEXT_BYTES];
+	char fs_type[TMC_TEXT_BYTES];
+	char fs_uuid[TMC_TEXT_BYTES];
+	char fs_label[TMC_TEXT_BYTES];
+	uint64_t volume_bytes;
+};
+
+struct tmc_point {
+	struct tmc_id id;
+	struct tmc_id parent;   /**< the point it was made from; all zero: none */
+	struct tmc_volume volume;
+	uint32_t chunk_bytes;
+	uint64_t cut_time_ns;   /**< CLOCK_REALTIME at the cut */
+	uint64_t changed_bytes; /**< content that differs from the parent's */
+	uint64_t read_bytes;    /**< handed in by the agent */
+	uint64_t stored_bytes;  /**< bytes that this point added to packs */
+	uint64_t unreadable_chunks;
+};
+
+/**
+ * All points, oldest cut first. The array is the caller's, freed with free().
+ * A damaged point object is left out of the array and makes the call return
+ * -EBADMSG; the array is valid all the same.
+ */
+int tmc_point_list(struct tmc_repo *repo, struct tmc_point **ret_points, size_t *ret_nr);
+
+/**
+ * Find a point by "latest" or by the first hex digits of its id (4 or more).
+ * volume_id: only points of this volume; NULL: of any.
+ * Errors: -ENOENT (none), -ENOTUNIQ (several), -EINVAL (neither form).
+ */
+int tmc_point_find(struct tmc_repo *repo, const char *name, const char *volume_id,
+		   struct tmc_point *ret_point);
+
+/** Errors: -ENOENT. */
+int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point);
+
+/* -------------------------------------------------------------------- backup */
+
+/**
+ * A restore point in the making. put and buffer calls may come from several
+ * threads at once. Until commit returns 0 nothing of it can be seen; an aborted
+ * or crashed backup leaves no point, and at most unreferenced packs.
+ */
+struct tmc_backup;
+
+/**
+ * parent: chunks that are never put are the parent's; NULL: each chunk must be
+ * put before commit. nr_workers: hashing threads, 0 for one per CPU.
+ * Errors: -EINVAL (parent of another size), -ENOENT (no such parent).
+ */
+int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
+		     const struct tmc_point *parent, unsigned int nr_workers,
+		     struct tmc_backup **ret_backup);
+
+/** Chunks that one buffer holds: TMC_BUFFER_BYTES / chunk_bytes, at least 1. */
+#define TMC_BUFFER_BYTES 1048576u
+
+/**
+ * A page-aligned buffer of TMC_BUFFER_BYTES from the backup's bounded pool; waits
+ * while all are in use. Give it back with put or with tmc_backup_buffer_return.
+ * NULL once the backup has failed: stop and call commit or abort.
+ */
+void *tmc_backup_buffer(struct tmc_backup *backup);
+void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer);
+
+/**
+ * Hand over nr_chunks chunks, contiguous in the buffer, from first_chunk on.
+ * chosen: bit n of word n / 64 tells whether chunk first_chunk + n counts; NULL:
+ * all do. Takes the buffer in every case. A chunk put twice is a bug of the
+ * caller's: -EINVAL. Otherwise returns the first error of the pipeline so far.
+ */
+int tmc_backup_put(struct tmc_backup *backup, uint64_t first_chunk, uint32_t nr_chunks,
+		   void *buffer, const uint64_t *chosen);
+
+/** Mark chunks that the device could not read: restore names them. */
+int tmc_backup_put_unreadable(struct tmc_backup *backup, uint64_t first_chunk,
+			      uint64_t nr_chunks);
+
+/** Bytes so far; for progress. */
+struct tmc_backup_stats {
+	uint64_t hashed_bytes;    /**< chunks put, zero chunks included */
+	uint64_t zero_bytes;
+	uint64_t unchanged_bytes; /**< same as the parent's */
+	uint64_t known_bytes;     /**< content that the repository had already */
+	uint64_t stored_bytes;    /**< appended to packs, after compression */
+};
+void tmc_backup_get_stats(struct tmc_backup *backup, struct tmc_backup_stats *ret_stats);
+
+/**
+ * Seal and sync everything, then name the point. Frees the backup in every case.
+ * On error no point exists. Errors: -EINVAL (a chunk is missing), -ENOSPC.
+ */
+int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t read_bytes,
+		      struct tmc_point *ret_point);
+void tmc_backup_abort(struct tmc_backup *backup);
+
+/* ---------------------------------------------------------------------- read */
+
+/**
+ * Where a point's content goes. Calls come from several threads at once, in the
+ * order that is cheapest to read, each byte of the range exactly once; every
+ * chunk has been verified against its hash before data() sees it. data: run of
+ * whole chunks, page-aligned, at most TMC_BUFFER_BYTES. A negative return value stops
+ * the extraction, which then returns it. NULL members ignore what they would get.
+ */
+struct tmc_sink {
+	int (*data)(void *context, uint64_t offset, const void *data, size_t bytes);
+	int (*zero)(void *context, uint64_t offset, uint64_t bytes);
+	int (*unreadable)(void *context, uint64_t offset, uint64_t bytes);
+	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+	void *context;
+};
+
+/** Read a whole point. nr_workers: 0 for one per CPU. */
+int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
+		      unsigned int nr_workers, const struct tmc_sink *sink);
+
+struct tmc_verify_result {
+	uint64_t points;
+	uint64_t read_bytes;
+	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks */
+	uint64_t damaged_points;
+};
+
+/**
+ * Prove that points can be restored: every object and every byte they need is
+ * read and compared with its hash, each pack once. point NULL: all points, and
+ * every other object in the repository. damage() is called once for each damaged
+ * thing, with a sentence. Returns 0 only if nothing is damaged, else -EBADMSG.
+ */
+int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+	       void (*damage)(void *context, const char *text),
+	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
+	       void *context, struct tmc_verify_result *ret_result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TIDEMARK_H */
