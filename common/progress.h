@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * One line on a terminal that tells how far a long job is: done, total, rate,
+ * time remaining. Nothing at all when standard error is no terminal.
+ */
+#ifndef COMMON_PROGRESS_H
+#define COMMON_PROGRESS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	pthread_mutex_t lock; /* all below */
+	const char *verb;
+	uint64_t start_ns;
+	uint64_t shown_ns;
+	bool enabled;
+	bool on_screen;
+};
+
+/** verb: "backing up"; a string that outlives the progress. */
+void progress_start(struct progress *progress, const char *verb, bool enabled);
+
+/** From any thread, as often as one likes; drawn five times a second. */
+void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t total_bytes);
+
+/** Take the line off the screen, before anything else is printed. */
+void progress_stop(struct progress *progress);
+
+#endif
