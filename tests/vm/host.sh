@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+# shellcheck shell=bash
+#
+# What the host side of the VM harness shares: where things are cached, how a
+# guest is started, and how its console is judged. Sourced, never run.
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top_dir=$(cd "$vm_dir/../.." && pwd)
+# Read by the scripts that source this file.
+# shellcheck disable=SC2034
+build_dir=$top_dir/build
+cache_dir=${XDG_CACHE_HOME:-$HOME/.cache}/tidemark
+
+die() {
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# The ABI name (6.1.0-56-amd64) of the kernel that apt would install today. It
+# changes with every security update, so nothing may spell it out.
+kernel_abi() {
+	apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: linux-image-\([0-9][^ ]*\)$/\1/p' | head -n 1
+}
+
+# Run "$@" alone: two builds at once must not fill the cache side by side.
+with_lock() {
+	local name=$1
+	shift
+	mkdir -p "$cache_dir"
+	(
+		flock 9
+		"$@"
+	) 9>"$cache_dir/$name.lock"
+}
+
+# Kernel arguments of every guest.
+#
+# A splat must end the run, not scroll by: an oops panics and a panic leaves
+# QEMU (-no-reboot). Emulation on a busy machine is slow but not stuck, so the
+# stall and lockup detectors get two minutes instead of being switched off or
+# ignored: what still trips them is a bug. reboot=t skips the keyboard
+# controller, which emulation answers slowly.
+kernel_args() {
+	echo "console=ttyS0 quiet loglevel=5 oops=panic panic=-1 reboot=t" \
+		"tsc=reliable mitigations=off cryptomgr.notests" \
+		"rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60" \
+		"sysctl.kernel.hung_task_timeout_secs=90" \
+		"sysctl.kernel.hung_task_warnings=-1" \
+		"$*"
+}
+
+# What QEMU is given as -kernel: see tests/vm/kernel.
+guest_kernel() {
+	if [ -e "$1/vmlinux" ]; then
+		echo "$1/vmlinux"
+	else
+		echo "$1/vmlinuz"
+	fi
+}
+
+# QEMU with nothing but a kernel, processors and memory; the caller adds disks,
+# serial ports and the kernel's arguments. Ends by itself after $1 seconds (0:
+# never). $2 = accelerator, $3 = kernel directory, $4 = processors, $5 = MiB.
+qemu() {
+	local seconds=$1 accel=$2 kernel=$3 smp=$4 mem=$5
+	shift 5
+	timeout --foreground -k 5 "$seconds" \
+		qemu-system-x86_64 -accel "$accel" -cpu max -smp "$smp" -m "$mem" \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$(guest_kernel "$kernel")" "$@"
+}
+
+# Sparse disk files in directory $1, of the sizes in list $2 ("256M,64M"). What
+# QEMU must be told goes to disk_args, their number to nr_disks. Nothing is
+# synced to the host's disk: a guest that crashes is the case under test, a
+# host that crashes is not.
+# shellcheck disable=SC2034 # for the script that sources this file
+make_disks() {
+	local dir=$1 size n=0
+	disk_args=()
+	for size in ${2//,/ }; do
+		truncate -s "$size" "$dir/disk$n"
+		disk_args+=(-drive "file=$dir/disk$n,if=none,id=disk$n,format=raw,cache=unsafe,discard=unmap"
+			-device "virtio-blk-pci,drive=disk$n,serial=tidemark-disk$n")
+		n=$((n + 1))
+	done
+	nr_disks=$n
+}
+
+# The first line of console log $1 on which the kernel reports a bug, if any.
+# Only lines with printk's time stamp count: a test may print what it likes.
+# A guest program that dies of a signal is a bug as well.
+find_splat() {
+	local report='BUG: |WARNING: |Oops|Kernel panic|general protection'
+	report+='|[Uu]nable to handle|KASAN|KCSAN|UBSAN|DEBUG_LOCKS'
+	report+='|INFO: task .* blocked|INFO: possible|rcu.*(stall|starved)'
+	report+='|corruption|kmemleak: [1-9]|use-after-free|refcount_t'
+	report+='|scheduling while atomic|Bad page|Call Trace:|segfault at'
+	grep -aEm 1 "\[ *[0-9]+\.[0-9]{6}\].*($report)" "$1" | tr -d '\r'
+}

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+# shellcheck shell=bash
+#
+# Helpers for guest tests. A test sources this file first; from then on any
+# command that fails and is not tested ends the test as failed. README.md
+# beside this file shows a whole test.
+#
+# Set by the harness: STAGE, how often this test has been booted, from 1.
+
+: "${STAGE:=1}"
+cleanups=()
+
+# In a console (make vm-shell) a typing error must not end the machine.
+case $- in
+*i*) interactive=yes ;;
+*) interactive='' && set -eEuo pipefail ;;
+esac
+
+# ------------------------------------------------------------------- verdicts
+fail() {
+	echo "FAILED: line ${BASH_LINENO[-2]}: $*"
+	exit 1
+}
+
+skip() {
+	echo "$*" >/run/vm-skip
+	exit 77
+}
+
+# requires fio module:dm-dust /dev/vdb: skip where one of them is missing.
+requires() {
+	local need
+	for need; do
+		case $need in
+		module:*) modprobe -qn "${need#*:}" || skip "this kernel has no ${need#*:}" ;;
+		/*) [ -e "$need" ] || skip "there is no $need" ;;
+		*) command -v "$need" >/dev/null || skip "there is no $need" ;;
+		esac
+	done
+}
+
+# Run "$@" when the test ends, however it ends; the last registered runs first.
+# One that fails fails the test: what a test cannot put away is a finding.
+cleanup() {
+	cleanups=("$(printf '%q ' "$@")" "${cleanups[@]}")
+}
+
+run_cleanups() {
+	local status=$? command
+	trap - ERR
+	set +e
+	for command in "${cleanups[@]}"; do
+		eval "$command" || {
+			echo "FAILED: cleanup: $command"
+			[ "$status" -ne 0 ] || status=1
+		}
+	done
+	exit "$status"
+}
+[ -n "$interactive" ] || trap run_cleanups EXIT
+
+# The test's own line, wherever below it the command stood.
+report_error() {
+	echo "FAILED: line ${BASH_LINENO[-2]}: status $1 from: $2"
+}
+[ -n "$interactive" ] || trap 'report_error $? "$BASH_COMMAND"' ERR
+
+# ------------------------------------------------------------------- commands
+# Show a command and run it; the test ends where it fails.
+check() {
+	echo "+ $*"
+	"$@" || fail "status $? from: $*"
+}
+
+# refused 3 'is mounted' tidemark restore ...: the command must end with exactly
+# this status and must say this on stderr.
+refused() {
+	local want=$1 text=$2 status=0
+	shift 2
+	echo "+ $*"
+	"$@" 2>/tmp/refused || status=$?
+	cat /tmp/refused
+	[ "$status" -eq "$want" ] || fail "status $status, not $want, from: $*"
+	grep -qF -- "$text" /tmp/refused || fail "does not say '$text': $*"
+}
+
+# wait_until 30 COMMAND...: try once every 0.1 s, give up after 30 s.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "still not true: $*"
+		sleep 0.1
+	done
+}
+
+# Field of the JSON object on stdin: json point, json .volumes[0].name
+json() {
+	jq -erM ".${1#.}"
+}
+
+# -------------------------------------------------------------------- devices
+make_ext4() {
+	check mkfs.ext4 -q -F "$@"
+}
+
+make_xfs() {
+	check mkfs.xfs -q -f "$@"
+}
+
+# Mount and register the unmount.
+mount_as() {
+	local type=$1 device=$2 dir=$3
+	mkdir -p "$dir"
+	check mount -t "$type" "$device" "$dir"
+	cleanup unmount_if_mounted "$dir"
+}
+
+mount_ext4() {
+	mount_as ext4 "$@"
+}
+
+mount_xfs() {
+	mount_as xfs "$@"
+}
+
+unmount_if_mounted() {
+	! findmnt "$1" >/dev/null || umount "$1"
+}
+
+# A file system that was cut while mounted: mounting replays its journal, and
+# then nothing may be left to complain about.
+fsck_ext4() {
+	mkdir -p /tmp/replay
+	check mount -t ext4 "$1" /tmp/replay
+	check umount /tmp/replay
+	check e2fsck -fn "$1"
+}
+
+disk_bytes() {
+	blockdev --getsize64 "$1"
+}
+
+same_device() {
+	cmp "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# Everything written is on the disk, and nothing more is written until thaw.
+sync_and_freeze() {
+	check fsfreeze --freeze "$1"
+	cleanup thaw_if_frozen "$1"
+}
+
+thaw() {
+	check fsfreeze --unfreeze "$1"
+}
+
+# Thawing what is not frozen fails, which is what we want to know nothing of.
+thaw_if_frozen() {
+	fsfreeze --unfreeze "$1" 2>/dev/null || true
+}
+
+load_module() {
+	check modprobe dm-tidemark "$@"
+	cleanup unload_module_if_loaded
+}
+
+unload_module() {
+	check modprobe -r dm-tidemark
+}
+
+unload_module_if_loaded() {
+	[ ! -e /sys/module/dm_tidemark ] || modprobe -r dm-tidemark
+}
+
+# -------------------------------------------------------------------- writers
+# start_writer DIR [SEED]: create, change, sync, rename and delete files below
+# DIR until stop_writer. Sets $writer (its process) and $writer_log, what
+# ckverify wants to see. A writer that dies of an error fails stop_writer.
+start_writer() {
+	local dir=$1 seed=${2:-1}
+	mkdir -p "$dir"
+	writer_log=${writer_log:-/tmp/writer.log}
+	ckwriter "$dir" "$writer_log" 0 "$seed" &
+	writer=$!
+	cleanup stop_writer_if_running "$writer"
+}
+
+stop_writer() {
+	local process=${1:-$writer}
+	kill -TERM "$process" || fail "the writer was not running any more"
+	wait "$process" || fail "the writer failed, status $?"
+}
+
+stop_writer_if_running() {
+	! kill -TERM "$1" 2>/dev/null || wait "$1"
+}
+
+# wait_for_synced 50: until the writer has synced that many files.
+wait_for_synced() {
+	wait_until 60 enough_synced "$1"
+}
+
+enough_synced() {
+	[ -e "$writer_log" ] && [ "$(grep -c '^synced ' "$writer_log")" -ge "$1" ]
+}
+
+# ----------------------------------------------------------------- hard resets
+# Reset the machine now, as a power button does: no sync, no unmount, no
+# cleanups. The test is run again with the same disks and STAGE one higher.
+# What the disk had acknowledged stays; the harness's disks have no volatile
+# cache that could be lost (use dm-log-writes or dm-flakey for that).
+reboot_hard() {
+	echo again >/dev/ttyS1
+	echo b >/proc/sysrq-trigger
+	sleep 60
+}
+
+# Mount /keep: a directory on the host, which outlives a hard reset. Each
+# write is there when write() returns.
+mount_keep() {
+	check mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=65536 keep /keep
+}
