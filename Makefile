@@ -25,6 +25,8 @@ newest_kver := $(lastword $(sort $(patsubst /lib/modules/%/build,%,$(wildcard /l
 KVER ?= $(if $(wildcard /lib/modules/$(shell uname -r)/build),$(shell uname -r),$(newest_kver))
 KDIR ?= /lib/modules/$(KVER)/build
 
+SHELL := /bin/bash -o pipefail
+
 Q    := $(if $(filter 1,$(V)),,@)
 say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
@@ -78,7 +80,10 @@ $(kbuild)/dm-tidemark.ko: $(kmod_src)
 	$(call say,KMOD,$@)
 	$(Q)mkdir -p $(kbuild)/include && cp -ru include/uapi $(kbuild)/include/ && cp -u kmod/* $(kbuild)/
 	$(Q)$(MAKE) -C $(KDIR) M=$(abspath $(kbuild)) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
-	  $(if $(Q),--no-print-directory -s) modules
+	  $(if $(Q),--no-print-directory -s) modules 2>&1 | sed '/^Skipping BTF generation/d'
+	$(Q)objdump -dr --disassemble=deliver $@ | grep -A1 'jmp' | grep -q submit_bio_noacct || { \
+	  echo "make: $@: deliver() must end in a jump to submit_bio_noacct (kmod/hook.c says why)" >&2; \
+	  rm -f $@; exit 1; }
 
 # ------------------------------------------------------------------------ tests
 check-unit: $(unit_bin)

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * A range of a live block device that is being tracked: made, found, taken apart.
+ *
+ * The device is opened read-only and without a holder: it is mounted, and a write
+ * open can collide with it. What the hook cannot see is refused here.
+ *
+ * Lock order: attachments_mutex -> attachment mutex -> the interposer's.
+ */
+#include "attachment.h"
+
+#include <linux/device-mapper.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "channel.h"
+#include "cut.h"
+#include "interposer.h"
+#include "ring.h"
+
+static DEFINE_MUTEX(attachments_mutex);
+static LIST_HEAD(attachments); /* attachments_mutex */
+
+/* ---------------------------------------------------------------------- lifetime */
+
+static void free_attachment(struct kref *ref)
+{
+	struct tm_attachment *a = container_of(ref, struct tm_attachment, ref);
+
+	tm_preserve_destroy(a);
+	tm_tracker_destroy(&a->tracker);
+	if (a->live_file)
+		bdev_fput(a->live_file);
+	kfree(a);
+}
+
+void tm_attachment_put(struct tm_attachment *a)
+{
+	kref_put(&a->ref, free_attachment);
+}
+
+/* Tells those in "dmsetup wait", and udev, to look at the status. */
+static void send_event(struct work_struct *work)
+{
+	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
+	char *lost[] = { "TIDEMARK_CUT=lost", NULL };
+
+	mutex_lock(&attachments_mutex);
+	if (a->event_target)
+		dm_table_event(a->event_target->table);
+	if (a->nr_targets)
+		kobject_uevent_env(&disk_to_dev(dm_disk(a->md))->kobj, KOBJ_CHANGE, lost);
+	mutex_unlock(&attachments_mutex);
+}
+
+static int open_live(struct tm_attachment *a, const char *path, const char **ret_error)
+{
+	struct file *file = bdev_file_open_by_path(path, BLK_OPEN_READ, NULL, NULL);
+
+	if (IS_ERR(file)) {
+		*ret_error = "cannot open the device";
+		return PTR_ERR(file);
+	}
+	a->live_file = file;
+	a->live = file_bdev(file);
+	return 0;
+}
+
+static int check_live(const struct tm_attachment *a, const struct tm_geometry *g,
+		      const char **ret_error)
+{
+	sector_t size = bdev_nr_sectors(a->live);
+
+	*ret_error = "zoned devices are not supported";
+	if (bdev_is_zoned(a->live))
+		return -EOPNOTSUPP;
+	*ret_error = "this device takes pages past the block layer: its writes cannot be seen";
+	if (tm_disk_bypasses_bios(a->live->bd_disk))
+		return -EOPNOTSUPP;
+	*ret_error = "a mapped device cannot track itself";
+	if (a->live->bd_disk == dm_disk(a->md))
+		return -EINVAL;
+	*ret_error = "the range goes beyond the end of the device";
+	if (g->start_sector >= size || g->nr_sectors > size - g->start_sector)
+		return -ERANGE;
+	*ret_error = NULL;
+	return 0;
+}
+
+static int fill(struct tm_attachment *a, const struct tm_geometry *g, const char **ret_error)
+{
+	int r = open_live(a, g->path, ret_error);
+
+	if (!r)
+		r = check_live(a, g, ret_error);
+	if (r)
+		return r;
+	a->start_sector = g->start_sector;
+	a->first_sector = g->start_sector + get_start_sect(a->live);
+	a->nr_sectors = g->nr_sectors;
+	a->chunk_shift = ilog2(g->chunk_sectors);
+	a->stall_ms = g->stall_ms;
+	a->epoch = 1;
+	get_random_bytes(a->tracker_id, sizeof(a->tracker_id));
+	*ret_error = "not enough memory";
+	r = tm_preserve_create(a);
+	if (r)
+		return r;
+	return tm_tracker_create(&a->tracker,
+				 (g->nr_sectors + g->chunk_sectors - 1) >> a->chunk_shift);
+}
+
+static struct tm_attachment *create(struct mapped_device *md, const struct tm_geometry *g,
+				    const char **ret_error)
+{
+	struct tm_attachment *a = kzalloc(sizeof(*a), GFP_KERNEL);
+	int r;
+
+	*ret_error = "not enough memory";
+	if (!a)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&a->ref);
+	mutex_init(&a->mutex);
+	spin_lock_init(&a->base_lock);
+	INIT_LIST_HEAD(&a->node);
+	INIT_LIST_HEAD(&a->on_disk);
+	INIT_WORK(&a->event, send_event);
+	a->md = md;
+	r = fill(a, g, ret_error);
+	if (r) {
+		tm_attachment_put(a);
+		return ERR_PTR(r);
+	}
+	return a;
+}
+
+/* ----------------------------------------------------------------- attach, detach */
+
+static struct tm_attachment *find_by_mapped(const struct mapped_device *md)
+{
+	struct tm_attachment *a;
+
+	lockdep_assert_held(&attachments_mutex);
+	list_for_each_entry(a, &attachments, node)
+		if (a->md == md)
+			return a;
+	return NULL;
+}
+
+static bool range_is_taken(const struct tm_attachment *wanted)
+{
+	struct tm_attachment *a;
+
+	lockdep_assert_held(&attachments_mutex);
+	list_for_each_entry(a, &attachments, node)
+		if (a->live->bd_disk == wanted->live->bd_disk &&
+		    a->first_sector == wanted->first_sector &&
+		    a->nr_sectors == wanted->nr_sectors)
+			return true;
+	return false;
+}
+
+static bool same_geometry(const struct tm_attachment *a, const struct tm_geometry *g)
+{
+	dev_t dev;
+
+	return !lookup_bdev(g->path, &dev) && dev == a->live->bd_dev &&
+	       g->start_sector == a->start_sector && g->nr_sectors == a->nr_sectors &&
+	       ilog2(g->chunk_sectors) == a->chunk_shift;
+}
+
+static struct tm_attachment *attach_new(struct mapped_device *md, const struct tm_geometry *g,
+					const char **ret_error)
+{
+	struct tm_attachment *a = create(md, g, ret_error);
+	int r;
+
+	if (IS_ERR(a))
+		return a;
+	*ret_error = "this range of the device is attached already";
+	r = range_is_taken(a) ? -EBUSY : 0;
+	if (!r) {
+		*ret_error = "cannot hook submit_bio_noacct: ftrace is off (kernel.ftrace_enabled), "
+			     "or a live patch or another product holds it";
+		r = tm_interposer_attach(a);
+	}
+	if (r) {
+		tm_attachment_put(a);
+		return ERR_PTR(r);
+	}
+	list_add_tail(&a->node, &attachments);
+	return a;
+}
+
+static struct tm_attachment *attach_locked(struct mapped_device *md, const struct tm_geometry *g,
+					   const char **ret_error)
+{
+	struct tm_attachment *a = find_by_mapped(md);
+
+	if (!a)
+		return attach_new(md, g, ret_error);
+	if (!same_geometry(a, g)) {
+		*ret_error = "a reload cannot change the device, the range or the chunk size";
+		return ERR_PTR(-EINVAL);
+	}
+	WRITE_ONCE(a->stall_ms, g->stall_ms);
+	return a;
+}
+
+struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm_geometry *geometry,
+					   const char **ret_error)
+{
+	struct tm_attachment *a;
+
+	mutex_lock(&attachments_mutex);
+	a = attach_locked(dm_table_get_md(ti->table), geometry, ret_error);
+	if (!IS_ERR(a)) {
+		a->nr_targets++;
+		a->event_target = ti;
+	}
+	mutex_unlock(&attachments_mutex);
+	return a;
+}
+
+/* Make dead, wait for writes that are held, and leave the rest to the last reference. */
+static void die(struct tm_attachment *a)
+{
+	mutex_lock(&a->mutex);
+	tm_cut_abort_locked(a, 0);
+	WRITE_ONCE(a->dead, true);
+	if (a->channel)
+		tm_ring_wake(tm_channel_ring(a->channel));
+	mutex_unlock(&a->mutex);
+	tm_interposer_detach(a);
+}
+
+void tm_attachment_detach(struct tm_attachment *a, struct dm_target *ti)
+{
+	bool last;
+
+	mutex_lock(&attachments_mutex);
+	last = --a->nr_targets == 0;
+	if (a->event_target == ti)
+		a->event_target = NULL;
+	if (last) {
+		list_del(&a->node);
+		die(a);
+	}
+	mutex_unlock(&attachments_mutex);
+	if (last) {
+		cancel_work_sync(&a->event);
+		tm_attachment_put(a);
+	}
+}
+
+struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped)
+{
+	struct tm_attachment *a, *found = ERR_PTR(-ENXIO);
+
+	mutex_lock(&attachments_mutex);
+	list_for_each_entry(a, &attachments, node) {
+		if (disk_devt(dm_disk(a->md)) == mapped) {
+			kref_get(&a->ref);
+			found = a;
+			break;
+		}
+	}
+	mutex_unlock(&attachments_mutex);
+	return found;
+}
+
+/* -------------------------------------------------------------------------- facts */
+
+bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
+			  u64 *ret_first, u64 *ret_last)
+{
+	sector_t first = max(sector, a->first_sector);
+	sector_t end = min(sector + nr_sectors, a->first_sector + a->nr_sectors);
+
+	if (first >= end)
+		return false;
+	*ret_first = (first - a->first_sector) >> a->chunk_shift;
+	*ret_last = (end - 1 - a->first_sector) >> a->chunk_shift;
+	return true;
+}
+
+u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk)
+{
+	sector_t left = a->nr_sectors - (chunk << a->chunk_shift);
+
+	return min_t(sector_t, left, 1UL << a->chunk_shift) << SECTOR_SHIFT;
+}
+
+void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE_BYTES])
+{
+	spin_lock(&a->base_lock);
+	memcpy(a->base, base, sizeof(a->base));
+	spin_unlock(&a->base_lock);
+}
+
+void tm_attachment_forget(struct tm_attachment *a)
+{
+	static const u8 none[TIDEMARK_BASE_BYTES];
+
+	mutex_lock(&a->mutex);
+	tm_attachment_set_base(a, none);
+	tm_tracker_mark_all_dirty(&a->tracker);
+	mutex_unlock(&a->mutex);
+}
+
+void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info)
+{
+	*ret_info = (struct tidemark_info){
+		.volume_bytes = a->nr_sectors << SECTOR_SHIFT,
+		.start_sector = a->start_sector,
+		.nr_chunks = a->tracker.nr_chunks,
+		.dirty_chunks = tm_tracker_count_dirty(&a->tracker),
+		.epoch = READ_ONCE(a->epoch),
+		.live = { MAJOR(a->live->bd_dev), MINOR(a->live->bd_dev) },
+		.chunk_bytes = 1U << (a->chunk_shift + SECTOR_SHIFT),
+		.stall_ms = READ_ONCE(a->stall_ms),
+	};
+	memcpy(ret_info->tracker_id, a->tracker_id, sizeof(a->tracker_id));
+	spin_lock(&a->base_lock);
+	memcpy(ret_info->base, a->base, sizeof(a->base));
+	spin_unlock(&a->base_lock);
+}

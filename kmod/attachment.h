@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (C) 2026 the Tidemark authors */
+#ifndef TM_ATTACHMENT_H
+#define TM_ATTACHMENT_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+#include <uapi/tidemark.h>
+
+#include "preserve.h"
+#include "tracker.h"
+
+struct dm_target;
+struct file;
+struct mapped_device;
+struct tm_channel;
+struct tm_disk;
+
+/*
+ * A range of a live block device that is being tracked. Made by the first target
+ * that names it, gone with the last; a reloaded table of the same mapped device
+ * shares it, so that no write is missed while tables change.
+ *
+ * Lock order: mutex -> gate.
+ */
+struct tm_attachment {
+	struct kref ref;          /* targets, channel */
+	unsigned int nr_targets;  /* attachments_mutex */
+	struct list_head node;    /* attachments_mutex: all attachments */
+	struct list_head on_disk; /* gate: disk->attachments */
+
+	/* Set in create, then constant. */
+	struct mapped_device *md;
+	struct file *live_file;
+	struct block_device *live;
+	struct tm_disk *disk;
+	sector_t start_sector; /* on live */
+	sector_t first_sector; /* on the whole disk */
+	sector_t nr_sectors;
+	unsigned int chunk_shift; /* sectors to chunks */
+	u8 tracker_id[TIDEMARK_ID_BYTES];
+
+	struct tm_tracker tracker;
+	struct tm_preserve preserve;
+	unsigned int stall_ms; /* read and written once at a time */
+
+	struct mutex mutex;         /* serializes bind, cut, end, death */
+	struct tm_channel *channel; /* mutex; the bound one */
+	bool dead;                  /* mutex; no target left */
+	spinlock_t base_lock;
+	u8 base[TIDEMARK_BASE_BYTES]; /* base_lock */
+	u64 epoch;                  /* mutex; the cut's instant raises it */
+	u64 cut_seq;                /* gate: of this attachment's latest cut */
+	int cut_state;              /* TIDEMARK_CUT_*; cut.c has the transitions */
+	atomic64_t nr_lost;         /* cuts, since attach */
+
+	struct dm_target *event_target; /* attachments_mutex; the one loaded last */
+	struct work_struct event;       /* tells device-mapper's waiters and udev */
+};
+
+struct tm_geometry {
+	const char *path;
+	sector_t start_sector;
+	sector_t nr_sectors;
+	unsigned int chunk_sectors;
+	unsigned int stall_ms;
+};
+
+/*
+ * Find the attachment of this mapped device, or attach. The writes are tracked
+ * when it returns. *ret_error gets a sentence for ti->error. May sleep.
+ * Errors: -EBUSY (range attached by another mapped device; hook taken), -ERANGE
+ * (beyond the end), -EOPNOTSUPP (the hook cannot see this device's writes),
+ * -EINVAL (reload with another geometry), -ENOMEM, and those of opening.
+ */
+struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm_geometry *geometry,
+					   const char **ret_error);
+/* The counterpart. After the last target's nothing of the range is tracked. May sleep. */
+void tm_attachment_detach(struct tm_attachment *a, struct dm_target *ti);
+
+/* By mapped device; takes a reference. -ENXIO. */
+struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped);
+void tm_attachment_put(struct tm_attachment *a);
+
+/* Chunks of a sector range of the whole disk, cut to the attachment; false: none. */
+bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
+			  u64 *ret_first, u64 *ret_last);
+u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk);
+void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE_BYTES]);
+/* Everything is dirty, and the base is none: the next backup reads all. */
+void tm_attachment_forget(struct tm_attachment *a);
+void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info);
+
+#endif

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Disks with attachments, and every write to them.
+ *
+ * A disk is a record per gendisk with the attachments on it, as absolute sector
+ * ranges: a write is seen whichever node it came through. A write is looked at in
+ * its submitter's context, in four steps: its sectors become those of the whole
+ * disk, it is marked as seen, a flight is put on it, and inside the gate each
+ * attachment that it touches takes note. Then it goes on along its own path, or is
+ * held if one of its chunks is frozen (preserve.c).
+ *
+ * "Seen" is the kernel's own BIO_REMAPPED: we do what blk_partition_remap() does,
+ * so the core does not do it again, remainders of a split keep the mark, and
+ * bio_set_dev() clears it: each level of a stack sees the bio afresh. The core
+ * skips its end-of-device check for marked bios, so bios beyond the end are left
+ * to it. On a whole disk the core would never set the mark: ours is taken off at
+ * completion, in case the owner submits the same bio again.
+ *
+ * A flight takes over bi_end_io until the bio completes, as stacking drivers do.
+ * It comes from a mempool of the disk's own, without waiting. Where there is none
+ * to be had, the bio goes to a worker that can wait: flights come back as writes
+ * complete, which needs nothing from us.
+ *
+ * Not seen: passthrough requests, DAX, and devices that take pages past the block
+ * layer; refused at attach where they can be recognised (attachment.c).
+ */
+#include "interposer.h"
+
+#include <linux/bio.h>
+#include <linux/blk-mq.h>
+#include <linux/hashtable.h>
+#include <linux/mempool.h>
+#include <linux/module.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rculist.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <trace/events/block.h>
+
+#include "attachment.h"
+#include "cut.h"
+#include "gate.h"
+#include "hook.h"
+
+#define FLIGHTS_RESERVED 128
+
+/*
+ * Lives until its last flight has landed, which can be after its last attachment
+ * is gone: a detach never waits for the device.
+ */
+struct tm_disk {
+	struct hlist_node node; /* disks: gate; read under RCU */
+	struct gendisk *gendisk;
+	struct list_head attachments; /* gate */
+	unsigned int nr_users;        /* disks_mutex: attachments and those on their way */
+	struct percpu_ref flights;
+	mempool_t flight_pool;
+	struct workqueue_struct *queue; /* one per disk: disks can be stacked */
+	spinlock_t intake_lock;
+	struct bio_list intake; /* intake_lock: writes that wait for a flight */
+	struct work_struct take_in;
+	struct work_struct free;
+};
+
+static DEFINE_HASHTABLE(disks, 6); /* gate; read under RCU */
+static DEFINE_MUTEX(disks_mutex);
+static atomic_t nr_disks = ATOMIC_INIT(0); /* records not freed yet */
+static DECLARE_WAIT_QUEUE_HEAD(no_disks);
+
+static u64 latest_cut_seq; /* gate */
+
+static struct kmem_cache *flight_cache;
+static struct workqueue_struct *free_queue;
+
+static __always_inline struct hlist_head *bucket(const struct gendisk *gendisk)
+{
+	return &disks[hash_ptr(gendisk, HASH_BITS(disks))];
+}
+
+/* notrace, and no call that could be traced: this runs inside an ftrace callback. */
+static __always_inline struct tm_disk *find_disk(const struct gendisk *gendisk)
+{
+	struct tm_disk *disk;
+
+	hlist_for_each_entry_rcu_notrace(disk, bucket(gendisk), node)
+		if (disk->gendisk == gendisk)
+			return disk;
+	return NULL;
+}
+
+static __always_inline bool beyond_end(const struct bio *bio)
+{
+	return bio_end_sector(bio) > bdev_nr_sectors(bio->bi_bdev);
+}
+
+notrace bool tm_interposer_wants(struct bio *bio)
+{
+	bool found;
+
+	if (!op_is_write(bio_op(bio)) || bio_flagged(bio, BIO_REMAPPED) || !bio_sectors(bio))
+		return false;
+	rcu_read_lock_sched_notrace();
+	found = find_disk(bio->bi_bdev->bd_disk);
+	rcu_read_unlock_sched_notrace();
+	return found && !beyond_end(bio);
+}
+
+static bool touches(const struct tm_attachment *a, const struct tm_flight *flight, u64 *ret_first,
+		    u64 *ret_last)
+{
+	return tm_attachment_chunks(a, flight->sector, flight->nr_sectors, ret_first, ret_last);
+}
+
+/*
+ * A cut was made while this write was in flight. Its effect may or may not be in
+ * the image, so it belongs to the epoch after the cut as well. Where the numbers
+ * are equal no cut came between: the write completed before the next one, which
+ * reads the device after its instant and so sees it.
+ */
+static noinline void carry_over_cut(const struct tm_flight *flight)
+{
+	unsigned long flags = tm_gate_enter();
+	struct tm_attachment *a;
+	u64 first, last;
+
+	list_for_each_entry(a, &flight->disk->attachments, on_disk)
+		if (a->cut_seq > flight->cut_seq && touches(a, flight, &first, &last))
+			tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+	tm_gate_exit(flags);
+}
+
+static void land(struct bio *bio)
+{
+	struct tm_flight *flight = bio->bi_private;
+	struct tm_disk *disk = flight->disk;
+
+	bio->bi_private = flight->private;
+	bio->bi_end_io = flight->end_io;
+	if (flight->marked_by_us)
+		bio_clear_flag(bio, BIO_REMAPPED);
+	if (flight->cut_seq != READ_ONCE(latest_cut_seq))
+		carry_over_cut(flight);
+	mempool_free(flight, &disk->flight_pool);
+	percpu_ref_put(&disk->flights);
+	if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
+struct tm_flight *tm_flight_of(struct bio *bio)
+{
+	return bio->bi_private;
+}
+
+/* What blk_partition_remap() does. */
+static void move_to_whole_disk(struct bio *bio)
+{
+	struct block_device *part = bio->bi_bdev;
+
+	if (bdev_is_partition(part)) {
+		bio->bi_iter.bi_sector += part->bd_start_sect;
+		trace_block_bio_remap(bio, part->bd_dev,
+				      bio->bi_iter.bi_sector - part->bd_start_sect);
+	}
+	bio_set_flag(bio, BIO_REMAPPED);
+}
+
+static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *disk)
+{
+	flight->private = bio->bi_private;
+	flight->end_io = bio->bi_end_io;
+	flight->disk = disk;
+	flight->sector = bio->bi_iter.bi_sector;
+	flight->nr_sectors = bio_sectors(bio);
+	flight->marked_by_us = !bdev_is_partition(bio->bi_bdev);
+	flight->cut_seq = latest_cut_seq;
+	bio->bi_private = flight;
+	bio->bi_end_io = land;
+}
+
+static bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
+{
+	return tm_cut_is_active(a) && tm_tracker_any_frozen(&a->tracker, first, last);
+}
+
+static struct tm_attachment *find_holder_locked(const struct tm_flight *flight)
+{
+	struct tm_attachment *a;
+	u64 first, last;
+
+	list_for_each_entry(a, &flight->disk->attachments, on_disk)
+		if (touches(a, flight, &first, &last) && must_hold(a, first, last))
+			return a;
+	return NULL;
+}
+
+static void note_write_locked(const struct tm_flight *flight)
+{
+	struct tm_attachment *a;
+	u64 first, last;
+
+	list_for_each_entry(a, &flight->disk->attachments, on_disk)
+		if (touches(a, flight, &first, &last))
+			tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+}
+
+/* The caller's reference on the disk goes to the flight. The bio is marked as seen. */
+static enum tm_bio_fate see_write(struct bio *bio, struct tm_disk *disk, struct tm_flight *flight)
+{
+	struct tm_attachment *holder;
+	unsigned long flags;
+
+	flags = tm_gate_enter();
+	take_off(bio, flight, disk);
+	note_write_locked(flight);
+	holder = find_holder_locked(flight);
+	if (holder)
+		tm_preserve_hold_locked(holder, bio);
+	tm_gate_exit(flags);
+	return holder ? TM_BIO_HELD : TM_BIO_PASSED;
+}
+
+void tm_interposer_resubmit(struct bio *bio)
+{
+	struct tm_attachment *holder;
+	unsigned long flags;
+
+	flags = tm_gate_enter();
+	holder = find_holder_locked(tm_flight_of(bio));
+	if (holder)
+		tm_preserve_hold_locked(holder, bio);
+	tm_gate_exit(flags);
+	if (!holder)
+		submit_bio_noacct(bio);
+}
+
+/*
+ * A record in the table is not dying: it is taken out, and a grace period passes,
+ * before its references are killed.
+ */
+static struct tm_disk *get_disk(const struct gendisk *gendisk)
+{
+	struct tm_disk *disk;
+
+	rcu_read_lock();
+	disk = find_disk(gendisk);
+	if (disk)
+		percpu_ref_get(&disk->flights);
+	rcu_read_unlock();
+	return disk;
+}
+
+static struct bio *next_intake(struct tm_disk *disk)
+{
+	struct bio *bio;
+
+	spin_lock_irq(&disk->intake_lock);
+	bio = bio_list_pop(&disk->intake);
+	spin_unlock_irq(&disk->intake_lock);
+	return bio;
+}
+
+static void take_in(struct work_struct *work)
+{
+	struct tm_disk *disk = container_of(work, struct tm_disk, take_in);
+	struct tm_flight *flight;
+	struct bio *bio;
+
+	while ((bio = next_intake(disk))) {
+		flight = mempool_alloc(&disk->flight_pool, GFP_NOIO);
+		if (see_write(bio, disk, flight) == TM_BIO_PASSED)
+			submit_bio_noacct(bio);
+	}
+}
+
+/* The reference that the caller holds on the disk goes to the bio's flight. */
+static void queue_for_intake(struct tm_disk *disk, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&disk->intake_lock, flags);
+	bio_list_add(&disk->intake, bio);
+	spin_unlock_irqrestore(&disk->intake_lock, flags);
+	queue_work(disk->queue, &disk->take_in);
+}
+
+enum tm_bio_fate tm_interposer_submit(struct bio *bio)
+{
+	struct tm_disk *disk = get_disk(bio->bi_bdev->bd_disk);
+	struct tm_flight *flight;
+
+	/* Detached since the hook looked: it will not want this bio again. */
+	if (!disk)
+		return TM_BIO_PASSED;
+	move_to_whole_disk(bio);
+	flight = mempool_alloc(&disk->flight_pool, GFP_NOWAIT | __GFP_NOWARN);
+	if (!flight) {
+		queue_for_intake(disk, bio);
+		return TM_BIO_HELD;
+	}
+	return see_write(bio, disk, flight);
+}
+
+u64 tm_interposer_next_cut_locked(void)
+{
+	tm_gate_assert_held();
+	WRITE_ONCE(latest_cut_seq, latest_cut_seq + 1);
+	return latest_cut_seq;
+}
+
+static void free_disk(struct work_struct *work)
+{
+	struct tm_disk *disk = container_of(work, struct tm_disk, free);
+
+	destroy_workqueue(disk->queue);
+	percpu_ref_exit(&disk->flights);
+	mempool_exit(&disk->flight_pool);
+	kfree(disk);
+	if (atomic_dec_and_test(&nr_disks))
+		wake_up_all(&no_disks);
+}
+
+static void last_flight_landed(struct percpu_ref *flights)
+{
+	struct tm_disk *disk = container_of(flights, struct tm_disk, flights);
+
+	queue_work(free_queue, &disk->free);
+}
+
+static struct tm_disk *create_disk(struct gendisk *gendisk)
+{
+	struct tm_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
+
+	if (!disk)
+		return NULL;
+	disk->gendisk = gendisk;
+	INIT_LIST_HEAD(&disk->attachments);
+	spin_lock_init(&disk->intake_lock);
+	bio_list_init(&disk->intake);
+	INIT_WORK(&disk->take_in, take_in);
+	INIT_WORK(&disk->free, free_disk);
+	disk->queue = alloc_workqueue("tidemark-%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0,
+				      gendisk->disk_name);
+	if (!disk->queue)
+		goto out_with_disk;
+	if (mempool_init_slab_pool(&disk->flight_pool, FLIGHTS_RESERVED, flight_cache))
+		goto out_with_queue;
+	if (percpu_ref_init(&disk->flights, last_flight_landed, 0, GFP_KERNEL))
+		goto out_with_pool;
+	atomic_inc(&nr_disks);
+	return disk;
+
+out_with_pool:
+	mempool_exit(&disk->flight_pool);
+out_with_queue:
+	destroy_workqueue(disk->queue);
+out_with_disk:
+	kfree(disk);
+	return NULL;
+}
+
+/*
+ * Writes that passed the hook before it was there would land unseen, perhaps after
+ * the first backup has read their chunks. Wait for them where the queue can tell;
+ * on bio-based devices (dm, md) the freeze of the first cut does that job for the
+ * mounted file system.
+ */
+static void wait_for_unseen_writes(struct gendisk *gendisk)
+{
+	if (!queue_is_mq(gendisk->queue))
+		return;
+	blk_mq_freeze_queue(gendisk->queue);
+	blk_mq_unfreeze_queue(gendisk->queue);
+}
+
+static struct tm_disk *find_or_create_disk(struct gendisk *gendisk)
+{
+	struct tm_disk *disk;
+
+	lockdep_assert_held(&disks_mutex);
+	rcu_read_lock();
+	disk = find_disk(gendisk);
+	rcu_read_unlock();
+	return disk ?: create_disk(gendisk);
+}
+
+int tm_interposer_attach(struct tm_attachment *a)
+{
+	struct gendisk *gendisk = a->live->bd_disk;
+	struct tm_disk *disk;
+	unsigned long flags;
+	int r;
+
+	mutex_lock(&disks_mutex);
+	r = tm_hook_start();
+	if (r)
+		goto out;
+	disk = find_or_create_disk(gendisk);
+	if (!disk) {
+		tm_hook_stop();
+		r = -ENOMEM;
+		goto out;
+	}
+	a->disk = disk;
+	flags = tm_gate_close();
+	list_add_tail(&a->on_disk, &disk->attachments);
+	if (disk->nr_users++ == 0)
+		hlist_add_head_rcu(&disk->node, bucket(gendisk));
+	tm_gate_open(flags);
+	wait_for_unseen_writes(gendisk);
+out:
+	mutex_unlock(&disks_mutex);
+	return r;
+}
+
+void tm_interposer_detach(struct tm_attachment *a)
+{
+	struct tm_disk *disk = a->disk;
+	unsigned long flags;
+	bool last;
+
+	mutex_lock(&disks_mutex);
+	flags = tm_gate_close();
+	list_del_init(&a->on_disk);
+	last = --disk->nr_users == 0;
+	if (last)
+		hlist_del_rcu(&disk->node);
+	tm_gate_open(flags);
+	if (last) {
+		synchronize_rcu(); /* for get_disk() */
+		percpu_ref_kill(&disk->flights);
+	}
+	tm_hook_stop();
+	mutex_unlock(&disks_mutex);
+}
+
+int tm_interposer_init(void)
+{
+	flight_cache = KMEM_CACHE(tm_flight, 0);
+	if (!flight_cache)
+		return -ENOMEM;
+	free_queue = alloc_workqueue("tidemark_free", 0, 0);
+	if (!free_queue) {
+		kmem_cache_destroy(flight_cache);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void tm_interposer_exit(void)
+{
+	wait_event(no_disks, atomic_read(&nr_disks) == 0);
+	destroy_workqueue(free_queue);
+	/*
+	 * land() may still be on its last instructions, after it gave its reference
+	 * back: in interrupt context or preempted in a task.
+	 */
+	synchronize_rcu();
+	synchronize_rcu_tasks();
+	kmem_cache_destroy(flight_cache);
+}

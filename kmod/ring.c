@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Records on their way to the agent: many producers, one consumer in user space.
+ *
+ * A producer reserves under a short lock, which gives the order, copies outside of
+ * it, and publishes; the position that the consumer sees moves on when everything
+ * before it is published. The data area is mapped twice in a row, so that no copy
+ * ever wraps.
+ *
+ * The consumer's page is the only thing that user space can write, and its
+ * position is the only thing read from it: once per reservation, and checked. One
+ * that makes no sense breaks the ring for good, because from then on nobody can
+ * say what was read.
+ *
+ * Waiting for space is polling: the consumer moves its position by a plain store
+ * and owes us no system call for it.
+ */
+#include "ring.h"
+
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+#include <uapi/tidemark.h>
+
+struct tm_ring {
+	/* Set in create, then constant. */
+	u32 bytes;
+	unsigned int nr_pages;
+	struct page **pages; /* the data area, then itself again */
+	void *data;
+	struct tidemark_ring_producer *producer;
+	struct tidemark_ring_consumer *consumer;
+
+	spinlock_t lock;
+	u64 reserved_pos;           /* lock */
+	u64 published_pos;          /* lock */
+	u64 consumed_pos;           /* lock; the last position that made sense */
+	u64 seq;                    /* lock */
+	bool broken;                /* lock; sticky */
+	struct list_head unpublished; /* lock; in order */
+	wait_queue_head_t readers;
+};
+
+struct reservation {
+	struct list_head node; /* ring lock */
+	u64 pos;
+	u64 seq;
+	u32 bytes;
+	bool ready; /* ring lock */
+};
+
+static void free_pages_of(struct tm_ring *ring)
+{
+	unsigned int i;
+
+	for (i = 0; ring->pages && i < ring->nr_pages && ring->pages[i]; i++)
+		__free_page(ring->pages[i]);
+	kvfree(ring->pages);
+}
+
+static int alloc_pages_of(struct tm_ring *ring)
+{
+	unsigned int i;
+
+	ring->pages = kvcalloc(2 * ring->nr_pages, sizeof(*ring->pages), GFP_KERNEL);
+	if (!ring->pages)
+		return -ENOMEM;
+	for (i = 0; i < ring->nr_pages; i++) {
+		ring->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!ring->pages[i])
+			return -ENOMEM;
+		ring->pages[i + ring->nr_pages] = ring->pages[i];
+	}
+	return 0;
+}
+
+struct tm_ring *tm_ring_create(u32 bytes)
+{
+	struct tm_ring *ring = kzalloc(sizeof(*ring), GFP_KERNEL);
+
+	if (!ring)
+		return ERR_PTR(-ENOMEM);
+	ring->bytes = bytes;
+	ring->nr_pages = bytes >> PAGE_SHIFT;
+	spin_lock_init(&ring->lock);
+	INIT_LIST_HEAD(&ring->unpublished);
+	init_waitqueue_head(&ring->readers);
+	ring->producer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	ring->consumer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!alloc_pages_of(ring))
+		ring->data = vmap(ring->pages, 2 * ring->nr_pages, VM_MAP, PAGE_KERNEL);
+	if (!ring->producer || !ring->consumer || !ring->data) {
+		tm_ring_destroy(ring);
+		return ERR_PTR(-ENOMEM);
+	}
+	return ring;
+}
+
+void tm_ring_destroy(struct tm_ring *ring)
+{
+	vunmap(ring->data);
+	free_pages_of(ring);
+	free_page((unsigned long)ring->producer);
+	free_page((unsigned long)ring->consumer);
+	kfree(ring);
+}
+
+u32 tm_ring_bytes(const struct tm_ring *ring)
+{
+	return ring->bytes;
+}
+
+/* The partner of acquire is the consumer's store: what it read may be overwritten. */
+static int look_at_consumer_locked(struct tm_ring *ring)
+{
+	u64 pos = smp_load_acquire(&ring->consumer->consumer_pos);
+
+	lockdep_assert_held(&ring->lock);
+	if (pos - ring->consumed_pos > ring->published_pos - ring->consumed_pos ||
+	    pos % TIDEMARK_RECORD_ALIGN)
+		ring->broken = true;
+	if (ring->broken)
+		return -EPROTO;
+	ring->consumed_pos = pos;
+	return 0;
+}
+
+static int reserve(struct tm_ring *ring, u32 bytes, struct reservation *ret)
+{
+	int r;
+
+	spin_lock(&ring->lock);
+	r = look_at_consumer_locked(ring);
+	if (!r && ring->reserved_pos + bytes - ring->consumed_pos > ring->bytes)
+		r = -EAGAIN;
+	if (!r) {
+		ret->pos = ring->reserved_pos;
+		ret->seq = ++ring->seq;
+		ret->bytes = bytes;
+		ret->ready = false;
+		ring->reserved_pos += bytes;
+		list_add_tail(&ret->node, &ring->unpublished);
+	}
+	spin_unlock(&ring->lock);
+	return r;
+}
+
+static void publish(struct tm_ring *ring, struct reservation *done)
+{
+	struct reservation *first;
+
+	spin_lock(&ring->lock);
+	done->ready = true;
+	while ((first = list_first_entry_or_null(&ring->unpublished, struct reservation, node)) &&
+	       first->ready) {
+		list_del(&first->node);
+		ring->published_pos += first->bytes;
+	}
+	/* Partner: the consumer's acquiring load. */
+	smp_store_release(&ring->producer->producer_pos, ring->published_pos);
+	spin_unlock(&ring->lock);
+	wake_up_interruptible(&ring->readers);
+}
+
+static void write_record(struct tm_ring *ring, const struct reservation *at,
+			 const struct tm_record *record)
+{
+	struct tidemark_record *header = ring->data + (at->pos & (ring->bytes - 1));
+
+	*header = (struct tidemark_record){
+		.record_bytes = at->bytes,
+		.type = record->type,
+		.seq = at->seq,
+		.epoch = record->epoch,
+		.time_ns = ktime_get_real_ns(),
+		.chunk = record->chunk,
+		.payload_bytes = record->payload_bytes,
+	};
+	if (record->payload)
+		memcpy(header + 1, record->payload, record->payload_bytes);
+}
+
+int tm_ring_append(struct tm_ring *ring, const struct tm_record *record, ktime_t deadline,
+		   bool (*keep_waiting)(void *context), void *context)
+{
+	u32 bytes = ALIGN(sizeof(struct tidemark_record) + record->payload_bytes,
+			  TIDEMARK_RECORD_ALIGN);
+	struct reservation at;
+	int r;
+
+	while ((r = reserve(ring, bytes, &at)) == -EAGAIN) {
+		if (!keep_waiting(context))
+			return -ECANCELED;
+		if (ktime_after(ktime_get(), deadline))
+			return -ETIMEDOUT;
+		usleep_range(200, 1000);
+	}
+	if (r)
+		return r;
+	write_record(ring, &at, record);
+	publish(ring, &at);
+	return 0;
+}
+
+void tm_ring_show_cut(struct tm_ring *ring, u32 cut_state, u32 lost_reason)
+{
+	WRITE_ONCE(ring->producer->lost_reason, lost_reason);
+	/* Partner: the consumer's acquiring load; the reason belongs to the state. */
+	smp_store_release(&ring->producer->cut_state, cut_state);
+}
+
+void tm_ring_wake(struct tm_ring *ring)
+{
+	wake_up_interruptible(&ring->readers);
+}
+
+static int map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long nr_pages)
+{
+	unsigned long i;
+	int r;
+
+	if (vma_pages(vma) != nr_pages)
+		return -EINVAL;
+	for (i = 0; i < nr_pages; i++) {
+		r = vm_insert_page(vma, vma->vm_start + (i << PAGE_SHIFT), pages[i]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int tm_ring_mmap(struct tm_ring *ring, struct vm_area_struct *vma)
+{
+	struct page *consumer = virt_to_page(ring->consumer);
+	struct page *producer = virt_to_page(ring->producer);
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
+	if (vma->vm_pgoff == 0)
+		return map_pages(vma, &consumer, 1);
+	if (vma->vm_flags & VM_WRITE)
+		return -EPERM;
+	vm_flags_clear(vma, VM_MAYWRITE);
+	if (vma->vm_pgoff == 1)
+		return map_pages(vma, &producer, 1);
+	if (vma->vm_pgoff == 2)
+		return map_pages(vma, ring->pages, 2 * ring->nr_pages);
+	return -EINVAL;
+}
+
+__poll_t tm_ring_poll(struct tm_ring *ring, struct file *file, struct poll_table_struct *wait)
+{
+	__poll_t events = 0;
+
+	poll_wait(file, &ring->readers, wait);
+	spin_lock(&ring->lock);
+	if (!look_at_consumer_locked(ring) && ring->consumed_pos != ring->published_pos)
+		events |= EPOLLIN | EPOLLRDNORM;
+	spin_unlock(&ring->lock);
+	/* User space cannot write the producer page: what stands there is ours. */
+	if (READ_ONCE(ring->producer->cut_state) == TIDEMARK_CUT_LOST)
+		events |= EPOLLPRI;
+	return events;
+}

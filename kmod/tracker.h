@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (C) 2026 the Tidemark authors */
+#ifndef TM_TRACKER_H
+#define TM_TRACKER_H
+
+#include <linux/types.h>
+
+/*
+ * One bit per chunk, three times: what was written in the running epoch, what the
+ * latest cut froze, and which of that was released or preserved since.
+ *
+ * A chunk is *frozen* while it is in the frozen set and not done.
+ *
+ * Invariants
+ *   T1  A write's chunks are dirty before the write is submitted.
+ *   T2  dirty only gains bits, except at the instant of a cut, which takes them all.
+ *   T3  frozen_set and all_frozen change only while no cut is active.
+ *   T4  A done bit goes from 0 to 1 exactly once per cut: whoever sets it (the
+ *       agent's release, a preserve) answers for the chunk's content.
+ */
+struct tm_tracker {
+	unsigned long *dirty;      /* pointer: gate; bits: atomic */
+	unsigned long *frozen_set; /* pointer: gate; bits constant during a cut */
+	unsigned long *done;       /* set at create, then constant; bits: atomic */
+	u64 nr_chunks;             /* set at create, then constant */
+	bool all_frozen;           /* gate; constant during a cut */
+};
+
+/* All chunks dirty. May sleep. -ENOMEM. destroy is fine after a failed create. */
+int tm_tracker_create(struct tm_tracker *t, u64 nr_chunks);
+void tm_tracker_destroy(struct tm_tracker *t);
+
+/* first and last are inclusive and inside the volume, here and below. */
+void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last);
+void tm_tracker_mark_all_dirty(struct tm_tracker *t);
+u64 tm_tracker_count_dirty(struct tm_tracker *t);
+
+/* Get ready for a cut: no cut may be active. May sleep. */
+void tm_tracker_prepare_cut(struct tm_tracker *t);
+/* The instant: the gate is closed. Takes constant time. */
+void tm_tracker_cut_locked(struct tm_tracker *t, bool all);
+/* Put what the last cut took back into dirty (T2). No cut may be active. */
+void tm_tracker_undo_cut(struct tm_tracker *t);
+
+/* Is any chunk frozen? Only meaningful while a cut is active. */
+bool tm_tracker_any_frozen(const struct tm_tracker *t, u64 first, u64 last);
+u64 tm_tracker_count_frozen(const struct tm_tracker *t, u64 first, u64 last);
+/* Become the one who answers for a frozen chunk; false: somebody else did. */
+bool tm_tracker_claim(struct tm_tracker *t, u64 chunk);
+/* The frozen set itself, whatever is done. */
+u64 tm_tracker_frozen_word(const struct tm_tracker *t, u64 word);
+
+#endif
