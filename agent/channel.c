@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The ioctls of the contract. Closing the channel ends everything that it
+ * began, so no error path here has more to do than that.
+ */
+#include "agent/channel.h"
+#include "agent/kernel_module.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <uapi/tidemark.h>
+
+#define NODE "/dev/" TIDEMARK_DEVICE_NAME
+
+_Static_assert(ATTACHMENT_BASE_BYTES == TIDEMARK_BASE_BYTES, "base of the contract");
+
+struct channel {
+	int fd;
+	char name[ATTACHMENT_NAME_BYTES];
+	struct channel_info info;
+	size_t page_bytes;
+	size_t data_bytes; /* of the mapping: twice the ring */
+	void *consumer;
+	void *producer;
+	void *data;
+	struct ring ring;
+};
+
+static struct tidemark_devno devno(dev_t device)
+{
+	return (struct tidemark_devno){.major = major(device), .minor = minor(device)};
+}
+
+static void unmap(void *address, size_t bytes)
+{
+	if (address && address != MAP_FAILED)
+		munmap(address, bytes);
+}
+
+void channel_close(struct channel *channel)
+{
+	if (!channel)
+		return;
+	unmap(channel->consumer, channel->page_bytes);
+	unmap(channel->producer, channel->page_bytes);
+	unmap(channel->data, channel->data_bytes);
+	if (channel->fd >= 0)
+		close(channel->fd);
+	free(channel);
+}
+
+static void cleanup_channel(struct channel **channel)
+{
+	channel_close(*channel);
+}
+
+static int open_node(const struct attachment *attachment)
+{
+	int fd = open(NODE, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == EPERM || errno == EACCES)
+		return failure_set(-EPERM, NODE ": permission denied; run tidemark as root");
+	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
+		return failure_set(-ENOPKG, NODE ": the module's node is missing (%s); is "
+				   "dm-tidemark loaded and /dev a devtmpfs?", strerror(errno));
+	return failure_set(-errno, NODE ": cannot be opened for %s: %s", attachment->name,
+			   strerror(errno));
+}
+
+static int bind_failure(int error, const struct attachment *attachment, uint32_t abi)
+{
+	switch (error) {
+	case EBUSY:
+		return failure_set(-EBUSY, "%s: another backup of it is running; try again later",
+				   attachment->name);
+	case EPROTONOSUPPORT:
+		return failure_set(-ENOPKG, "%s: the module speaks version %" PRIu32 ", this tidemark "
+				   "version %d; install matching ones", attachment->name, abi,
+				   TIDEMARK_ABI_VERSION);
+	case EPERM:
+		return failure_set(-EPERM, "%s: permission denied; CAP_SYS_ADMIN in the initial user "
+				   "namespace is needed", attachment->name);
+	case ENXIO:
+	case ENODEV:
+		return failure_set(-ENODEV, "%s: was detached meanwhile", attachment->name);
+	default:
+		return failure_set(-error, "%s: cannot bind to the module: %s", attachment->name,
+				   strerror(error));
+	}
+}
+
+static int bind_channel(struct channel *channel, const struct attachment *attachment,
+			uint32_t *ret_ring_bytes)
+{
+	static const uint8_t no_base[TIDEMARK_BASE_BYTES];
+	struct tidemark_bind bind = {
+		.abi = TIDEMARK_ABI_VERSION,
+		.mapped = devno(attachment->mapped),
+	};
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_BIND, &bind) < 0)
+		return bind_failure(errno, attachment, bind.abi);
+	channel->info = (struct channel_info){
+		.volume_bytes = bind.info.volume_bytes,
+		.start_sector = bind.info.start_sector,
+		.nr_chunks = bind.info.nr_chunks,
+		.chunk_bytes = bind.info.chunk_bytes,
+		.live = makedev(bind.info.live.major, bind.info.live.minor),
+		.has_base = memcmp(bind.info.base, no_base, sizeof(no_base)) != 0,
+	};
+	memcpy(channel->info.base, bind.info.base, sizeof(channel->info.base));
+	*ret_ring_bytes = bind.ring_bytes;
+	if (channel->info.chunk_bytes < TIDEMARK_CHUNK_BYTES_MIN ||
+	    channel->info.chunk_bytes > TIDEMARK_CHUNK_BYTES_MAX ||
+	    (channel->info.chunk_bytes & (channel->info.chunk_bytes - 1)) ||
+	    channel->info.nr_chunks !=
+		    (channel->info.volume_bytes + channel->info.chunk_bytes - 1) /
+			    channel->info.chunk_bytes ||
+	    bind.ring_bytes < TIDEMARK_RING_BYTES_MIN ||
+	    bind.ring_bytes > TIDEMARK_RING_BYTES_MAX ||
+	    (bind.ring_bytes & (bind.ring_bytes - 1)))
+		return failure_set(-EPROTO, "%s: what the module says of it makes no sense; this is "
+				   "a bug, please report it", attachment->name);
+	return 0;
+}
+
+static int map_ring(struct channel *channel, uint32_t ring_bytes)
+{
+	size_t page = channel->page_bytes;
+
+	channel->data_bytes = 2 * (size_t)ring_bytes;
+	channel->consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, channel->fd, 0);
+	channel->producer = mmap(NULL, page, PROT_READ, MAP_SHARED, channel->fd, (off_t)page);
+	channel->data = mmap(NULL, channel->data_bytes, PROT_READ, MAP_SHARED, channel->fd,
+			     (off_t)(2 * page));
+	if (channel->consumer == MAP_FAILED || channel->producer == MAP_FAILED ||
+	    channel->data == MAP_FAILED)
+		return failure_set(-errno, "%s: cannot map the module's ring: %s", channel->name,
+				   strerror(errno));
+	ring_init(&channel->ring, channel->consumer, channel->producer, channel->data, ring_bytes);
+	return 0;
+}
+
+int channel_open(const struct attachment *attachment, struct channel **ret_channel)
+{
+	CLEANUP(cleanup_channel) struct channel *channel = calloc(1, sizeof(*channel));
+	uint32_t ring_bytes = 0;
+	int r;
+
+	if (!channel)
+		return failure_set(-ENOMEM, "%s: out of memory", attachment->name);
+	channel->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	snprintf(channel->name, sizeof(channel->name), "%s", attachment->name);
+	r = channel->fd = open_node(attachment);
+	if (r >= 0)
+		r = bind_channel(channel, attachment, &ring_bytes);
+	if (r >= 0)
+		r = map_ring(channel, ring_bytes);
+	if (r < 0)
+		return r;
+	*ret_channel = channel;
+	channel = NULL;
+	return 0;
+}
+
+const struct channel_info *channel_info(const struct channel *channel)
+{
+	return &channel->info;
+}
+
+struct ring *channel_ring(struct channel *channel)
+{
+	return &channel->ring;
+}
+
+int channel_fd(const struct channel *channel)
+{
+	return channel->fd;
+}
+
+static int call_failure(const struct channel *channel, const char *what)
+{
+	int error = errno;
+
+	if (error == ENODEV)
+		return failure_set(-ENODEV, "%s: was detached while it was backed up", channel->name);
+	if (error == ESTALE)
+		return failure_set(-ESTALE, "%s: the module has given the cut up", channel->name);
+	return failure_set(-error, "%s: %s: %s", channel->name, what, strerror(error));
+}
+
+int channel_cut(struct channel *channel, enum channel_cut_kind kind, const dev_t *freeze,
+		size_t nr_freeze, struct channel_cut *ret_cut)
+{
+	struct tidemark_devno list[TIDEMARK_CUT_FREEZE_MAX];
+	struct tidemark_cut_volume volume = {
+		.channel_fd = channel->fd,
+		.flags = kind == CHANNEL_CUT_FULL ? TIDEMARK_CUT_FULL : 0,
+	};
+	struct tidemark_cut cut = {
+		.nr_volumes = 1,
+		.nr_freeze = (uint32_t)nr_freeze,
+		.volumes = (uintptr_t)&volume,
+		.freeze = (uintptr_t)list,
+	};
+
+	if (nr_freeze > TIDEMARK_CUT_FREEZE_MAX)
+		return failure_set(-E2BIG, "%s: %zu devices lie on it, at most %d can be frozen at "
+				   "once; use --no-freeze", channel->name, nr_freeze,
+				   TIDEMARK_CUT_FREEZE_MAX);
+	for (size_t i = 0; i < nr_freeze; i++)
+		list[i] = devno(freeze[i]);
+	if (ioctl(channel->fd, TIDEMARK_IOC_CUT, &cut) < 0) {
+		if (errno == EBUSY)
+			return failure_set(-EBUSY, "%s: a file system on it is frozen by someone else; "
+					   "thaw it (fsfreeze -u) or use --no-freeze", channel->name);
+		return call_failure(channel, "cannot freeze and cut");
+	}
+	*ret_cut = (struct channel_cut){
+		.epoch = volume.epoch,
+		.frozen_chunks = volume.frozen_chunks,
+		.time_ns = cut.time_ns,
+	};
+	return 0;
+}
+
+int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+			uint64_t *ret_words)
+{
+	struct tidemark_read_frozen request = {
+		.first_chunk = first_chunk,
+		.nr_chunks = nr_chunks,
+		.words = (uintptr_t)ret_words,
+	};
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_READ_FROZEN, &request) < 0)
+		return call_failure(channel, "cannot read the frozen set");
+	return 0;
+}
+
+int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
+		    uint32_t nr_chunks, uint64_t *ret_words)
+{
+	struct tidemark_release request = {
+		.epoch = epoch,
+		.first_chunk = first_chunk,
+		.nr_chunks = nr_chunks,
+		.words = (uintptr_t)ret_words,
+	};
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_RELEASE, &request) < 0)
+		return call_failure(channel, "cannot release chunks");
+	return 0;
+}
+
+static int end_cut(struct channel *channel, struct tidemark_end *end)
+{
+	if (ioctl(channel->fd, TIDEMARK_IOC_END, end) < 0)
+		return call_failure(channel, "cannot end the cut");
+	return 0;
+}
+
+int channel_commit(struct channel *channel, uint64_t epoch,
+		   const uint8_t base[ATTACHMENT_BASE_BYTES])
+{
+	struct tidemark_end end = {.epoch = epoch, .how = TIDEMARK_END_COMMIT};
+
+	memcpy(end.base, base, sizeof(end.base));
+	return end_cut(channel, &end);
+}
+
+int channel_abort(struct channel *channel, uint64_t epoch)
+{
+	struct tidemark_end end = {.epoch = epoch, .how = TIDEMARK_END_ABORT};
+
+	return end_cut(channel, &end);
+}

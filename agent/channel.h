@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * One bound channel to the module: cut, read the frozen set, release, end, and
+ * the ring. release may be called from several threads at once, everything else
+ * belongs to one thread. What fails leaves a sentence in failure_text().
+ *
+ * Errors that every call can return: -ENODEV (the attachment was removed).
+ */
+#ifndef AGENT_CHANNEL_H
+#define AGENT_CHANNEL_H
+
+#include "agent/attachment.h"
+#include "agent/ring.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct channel;
+
+struct channel_info {
+	uint64_t volume_bytes;
+	uint64_t start_sector;
+	uint64_t nr_chunks;
+	uint32_t chunk_bytes;
+	dev_t live;
+	bool has_base;
+	uint8_t base[ATTACHMENT_BASE_BYTES];
+};
+
+struct channel_cut {
+	uint64_t epoch;
+	uint64_t frozen_chunks;
+	uint64_t time_ns;
+};
+
+enum channel_cut_kind {
+	CHANNEL_CUT_CHANGED,
+	CHANNEL_CUT_FULL,
+};
+
+/** Errors: -EBUSY (another backup runs), -ENOPKG (no or another module), -EPERM. */
+int channel_open(const struct attachment *attachment, struct channel **ret_channel);
+/** Aborts a running cut. */
+void channel_close(struct channel *channel);
+
+const struct channel_info *channel_info(const struct channel *channel);
+struct ring *channel_ring(struct channel *channel);
+
+/** For poll(): POLLIN records, POLLPRI cut lost, POLLHUP attachment gone. */
+int channel_fd(const struct channel *channel);
+
+/** Errors: -EBUSY (a file system is frozen by someone else), those of freezing. */
+int channel_cut(struct channel *channel, enum channel_cut_kind kind, const dev_t *freeze,
+		size_t nr_freeze, struct channel_cut *ret_cut);
+
+/** first_chunk: multiple of 64. Errors: those of the contract. */
+int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+			uint64_t *ret_words);
+
+/** Bits of ret_words: whose content was read in time. Errors: -ESTALE (cut lost). */
+int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
+		    uint32_t nr_chunks, uint64_t *ret_words);
+
+/** The image is durable. Errors: -ESTALE (cut lost), -EBUSY (bits stand). */
+int channel_commit(struct channel *channel, uint64_t epoch,
+		   const uint8_t base[ATTACHMENT_BASE_BYTES]);
+int channel_abort(struct channel *channel, uint64_t epoch);
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * A reader of the live device. It reads first and asks afterwards: the bits that
+ * still stand when the run is released say what of it is the cut's content. Reads
+ * are direct: the page cache of the node may hold newer content than the disk,
+ * which the cut knows nothing of.
+ */
+#include "agent/capture.h"
+#include "common/failure.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTOR_BYTES   512
+#define RUN_WORDS_MAX  (TMC_BUFFER_BYTES / TMC_CHUNK_BYTES_MIN / 64)
+
+/* One run on its way; bit n stands for the run's chunk n. */
+struct run {
+	struct frozen_run chunks;
+	uint8_t *buffer; /* NULL once the catalog has it */
+	uint64_t unreadable[RUN_WORDS_MAX];
+	uint64_t standing[RUN_WORDS_MAX];
+};
+
+static bool bit_is_set(const uint64_t *words, uint32_t bit)
+{
+	return words[bit / 64] >> bit % 64 & 1;
+}
+
+/* What a disk answers for sectors that it cannot read, as opposed to a lost disk. */
+static bool is_medium_error(int error)
+{
+	return error == -EIO || error == -ENODATA || error == -EILSEQ || error == -EREMOTEIO;
+}
+
+static int read_chunks(struct capture *capture, uint64_t first_chunk, uint64_t nr_chunks,
+		       uint8_t *buffer)
+{
+	uint64_t bytes = capture_run_bytes(capture, first_chunk, nr_chunks);
+	uint64_t offset = capture->info->start_sector * SECTOR_BYTES +
+			  first_chunk * capture->info->chunk_bytes;
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		ssize_t got = pread(capture->request->live_fd, buffer + done, bytes - done,
+				    (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return -EIO;
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+static int device_failure(const struct capture *capture, uint64_t chunk, int error)
+{
+	return failure_set(error, "device: cannot be read at byte %" PRIu64 ": %s",
+			   capture->info->start_sector * SECTOR_BYTES +
+				   chunk * capture->info->chunk_bytes,
+			   strerror(-error));
+}
+
+/* After a failed read of the whole run: find out which chunks it was. */
+static int read_one_by_one(struct capture *capture, struct run *run)
+{
+	for (uint32_t i = 0; i < run->chunks.nr_chunks; i++) {
+		uint64_t chunk = run->chunks.first_chunk + i;
+		int r = read_chunks(capture, chunk, 1,
+				    run->buffer + (size_t)i * capture->info->chunk_bytes);
+
+		if (r < 0 && !is_medium_error(r))
+			return device_failure(capture, chunk, r);
+		if (r < 0)
+			run->unreadable[i / 64] |= 1ull << i % 64;
+	}
+	return 0;
+}
+
+static int read_run(struct capture *capture, struct run *run)
+{
+	uint64_t bytes = capture_run_bytes(capture, run->chunks.first_chunk, run->chunks.nr_chunks);
+	int r = read_chunks(capture, run->chunks.first_chunk, run->chunks.nr_chunks, run->buffer);
+
+	atomic_fetch_add(&capture->frozen_bytes, bytes);
+	atomic_fetch_add(&capture->read_bytes, bytes);
+	if (r == 0)
+		return 0;
+	if (is_medium_error(r))
+		return read_one_by_one(capture, run);
+	return device_failure(capture, run->chunks.first_chunk, r);
+}
+
+static int put_unreadable(struct capture *capture, const struct run *run)
+{
+	for (uint32_t i = 0; i < run->chunks.nr_chunks; i++) {
+		int r;
+
+		if (!bit_is_set(run->standing, i) || !bit_is_set(run->unreadable, i))
+			continue;
+		r = tmc_backup_put_unreadable(capture->request->backup,
+					      run->chunks.first_chunk + i, 1);
+		if (r < 0)
+			return capture_catalog_failure(r);
+		atomic_fetch_add(&capture->unreadable_chunks, 1);
+	}
+	return 0;
+}
+
+static int hand_over(struct capture *capture, struct run *run)
+{
+	uint64_t chosen[RUN_WORDS_MAX];
+	uint64_t any = 0;
+	uint32_t nr_standing = 0;
+	int r;
+
+	for (uint32_t w = 0; w < (run->chunks.nr_chunks + 63) / 64; w++) {
+		nr_standing += (uint32_t)__builtin_popcountll(run->standing[w]);
+		chosen[w] = run->standing[w] & ~run->unreadable[w];
+		any |= chosen[w];
+	}
+	r = put_unreadable(capture, run);
+	if (r == 0 && any) {
+		void *buffer = run->buffer;
+
+		run->buffer = NULL;
+		r = tmc_backup_put(capture->request->backup, run->chunks.first_chunk,
+				   run->chunks.nr_chunks, buffer, chosen);
+		if (r < 0)
+			return capture_catalog_failure(r);
+	}
+	if (r == 0)
+		atomic_fetch_add(&capture->done_chunks, nr_standing);
+	return r;
+}
+
+/* 1: go on, 0: the frozen set has been read. */
+static int process_run(struct capture *capture, uint8_t **buffer)
+{
+	struct run run = {.buffer = *buffer};
+	int r = frozen_cursor_next(&capture->cursor, &run.chunks);
+
+	if (r <= 0)
+		return r;
+	r = read_run(capture, &run);
+	if (r == 0)
+		r = channel_release(capture->request->channel, capture->request->cut.epoch,
+				    run.chunks.first_chunk, run.chunks.nr_chunks, run.standing);
+	if (r == 0)
+		r = hand_over(capture, &run);
+	*buffer = run.buffer;
+	return r < 0 ? r : 1;
+}
+
+static int read_all(struct capture *capture)
+{
+	int r = 1;
+
+	while (r > 0 && !atomic_load(&capture->stopping)) {
+		/* The buffer comes first: waiting for one holds no chunk up. */
+		uint8_t *buffer = tmc_backup_buffer(capture->request->backup);
+
+		if (!buffer)
+			return capture_catalog_failure(-EPIPE);
+		r = process_run(capture, &buffer);
+		if (buffer)
+			tmc_backup_buffer_return(capture->request->backup, buffer);
+	}
+	return r;
+}
+
+void *capture_reader(void *argument)
+{
+	struct capture *capture = argument;
+	int r = read_all(capture);
+
+	if (r < 0)
+		capture_fail(capture, r);
+	atomic_fetch_sub(&capture->readers_left, 1);
+	capture_wake(capture);
+	return NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The consumer's side of the module's ring, over three pieces of memory. Used by
+ * one thread. What the ring holds is checked before it is used, and read once: a
+ * module that writes nonsense makes a backup fail, not overrun.
+ */
+#ifndef AGENT_RING_H
+#define AGENT_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tidemark_ring_consumer;
+struct tidemark_ring_producer;
+
+struct ring {
+	struct tidemark_ring_consumer *consumer;
+	const struct tidemark_ring_producer *producer;
+	const uint8_t *data; /* ring_bytes, twice in a row */
+	uint64_t ring_bytes;
+	uint64_t position; /* ours; consumer->consumer_pos only repeats it */
+	uint64_t next_seq;
+	uint32_t pending_bytes; /* of the record that is looked at */
+};
+
+enum ring_record_type {
+	RING_PRESERVED,
+	RING_UNREADABLE,
+};
+
+struct ring_record {
+	enum ring_record_type type;
+	uint64_t epoch;
+	uint64_t chunk;
+	uint32_t payload_bytes;
+	const void *payload; /* in the ring, until ring_consume() */
+};
+
+void ring_init(struct ring *ring, struct tidemark_ring_consumer *consumer,
+	       const struct tidemark_ring_producer *producer, const void *data,
+	       uint64_t ring_bytes);
+
+/** Look at the next record. 1: there is one, 0: none, -EPROTO: nonsense. */
+int ring_peek(struct ring *ring, struct ring_record *ret_record);
+
+/** Give the space of the record just looked at back to the module. */
+void ring_consume(struct ring *ring);
+
+/** Has the module given the cut up? */
+bool ring_cut_is_lost(const struct ring *ring);
+
+#endif
