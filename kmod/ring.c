@@ -21,7 +21,6 @@
 
 #include <linux/delay.h>
 #include <linux/fs.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -46,16 +45,18 @@ struct tm_ring {
 	u64 consumed_pos;           /* lock; the last position that made sense */
 	u64 seq;                    /* lock */
 	bool broken;                /* lock; sticky */
-	struct list_head unpublished; /* lock; in order */
 	wait_queue_head_t readers;
+	/*
+	 * lock; by position in units of the alignment: how many units the record there
+	 * takes once it is complete, 0 while it is being written.
+	 */
+	u16 *complete_units;
 };
 
 struct reservation {
-	struct list_head node; /* ring lock */
 	u64 pos;
 	u64 seq;
 	u32 bytes;
-	bool ready; /* ring lock */
 };
 
 static void free_pages_of(struct tm_ring *ring)
@@ -92,13 +93,13 @@ struct tm_ring *tm_ring_create(u32 bytes)
 	ring->bytes = bytes;
 	ring->nr_pages = bytes >> PAGE_SHIFT;
 	spin_lock_init(&ring->lock);
-	INIT_LIST_HEAD(&ring->unpublished);
 	init_waitqueue_head(&ring->readers);
 	ring->producer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	ring->consumer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	ring->complete_units = kvcalloc(bytes / TIDEMARK_RECORD_ALIGN, sizeof(u16), GFP_KERNEL);
 	if (!alloc_pages_of(ring))
 		ring->data = vmap(ring->pages, 2 * ring->nr_pages, VM_MAP, PAGE_KERNEL);
-	if (!ring->producer || !ring->consumer || !ring->data) {
+	if (!ring->producer || !ring->consumer || !ring->complete_units || !ring->data) {
 		tm_ring_destroy(ring);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -108,6 +109,7 @@ struct tm_ring *tm_ring_create(u32 bytes)
 void tm_ring_destroy(struct tm_ring *ring)
 {
 	vunmap(ring->data);
+	kvfree(ring->complete_units);
 	free_pages_of(ring);
 	free_page((unsigned long)ring->producer);
 	free_page((unsigned long)ring->consumer);
@@ -134,6 +136,11 @@ static int look_at_consumer_locked(struct tm_ring *ring)
 	return 0;
 }
 
+static u16 *complete_units_at(struct tm_ring *ring, u64 pos)
+{
+	return ring->complete_units + (pos & (ring->bytes - 1)) / TIDEMARK_RECORD_ALIGN;
+}
+
 static int reserve(struct tm_ring *ring, u32 bytes, struct reservation *ret)
 {
 	int r;
@@ -146,25 +153,22 @@ static int reserve(struct tm_ring *ring, u32 bytes, struct reservation *ret)
 		ret->pos = ring->reserved_pos;
 		ret->seq = ++ring->seq;
 		ret->bytes = bytes;
-		ret->ready = false;
+		*complete_units_at(ring, ret->pos) = 0;
 		ring->reserved_pos += bytes;
-		list_add_tail(&ret->node, &ring->unpublished);
 	}
 	spin_unlock(&ring->lock);
 	return r;
 }
 
-static void publish(struct tm_ring *ring, struct reservation *done)
+static void publish(struct tm_ring *ring, const struct reservation *done)
 {
-	struct reservation *first;
+	u16 units;
 
 	spin_lock(&ring->lock);
-	done->ready = true;
-	while ((first = list_first_entry_or_null(&ring->unpublished, struct reservation, node)) &&
-	       first->ready) {
-		list_del(&first->node);
-		ring->published_pos += first->bytes;
-	}
+	*complete_units_at(ring, done->pos) = done->bytes / TIDEMARK_RECORD_ALIGN;
+	while (ring->published_pos != ring->reserved_pos &&
+	       (units = *complete_units_at(ring, ring->published_pos)))
+		ring->published_pos += units * TIDEMARK_RECORD_ALIGN;
 	/* Partner: the consumer's acquiring load. */
 	smp_store_release(&ring->producer->producer_pos, ring->published_pos);
 	spin_unlock(&ring->lock);

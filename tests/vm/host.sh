@@ -93,10 +93,33 @@ make_disks() {
 # Only lines with printk's time stamp count: a test may print what it likes.
 # A guest program that dies of a signal is a bug as well.
 find_splat() {
-	local report='BUG: |WARNING: |Oops|Kernel panic|general protection'
+	local report='BUG: |WARNING: |Oops: |Kernel panic|general protection'
 	report+='|[Uu]nable to handle|KASAN|KCSAN|UBSAN|DEBUG_LOCKS'
-	report+='|INFO: task .* blocked|INFO: possible|rcu.*(stall|starved)'
-	report+='|corruption|kmemleak: [1-9]|use-after-free|refcount_t'
-	report+='|scheduling while atomic|Bad page|Call Trace:|segfault at'
+	report+='|INFO: task .* blocked|INFO: possible|kthread starved'
+	report+='|rcu: INFO|rcu.* detected.* stall|list_[a-z]* corruption'
+	report+='|kmemleak: [1-9]|use-after-free|refcount_t: |Bad page'
+	report+='|scheduling while atomic|Call Trace:|segfault at|traps: '
 	grep -aEm 1 "\[ *[0-9]+\.[0-9]{6}\].*($report)" "$1" | tr -d '\r'
+}
+
+# What became of a guest, by its console log $1 and the verdict $2 it sent:
+# "PASS", "SKIP reason" or "FAIL reason". The console comes first, because a
+# test whose kernel complained has not passed whatever its script says.
+judge() {
+	local log=$1 verdict=$2 splat
+	splat=$(find_splat "$log" || true)
+	case $verdict in
+	stuck) echo "FAIL still running when its time was over" ;;
+	*) if [ -n "$splat" ]; then
+		echo "FAIL kernel: ${splat#*\] }"
+	else
+		case $verdict in
+		'exit 0') echo PASS ;;
+		'skip '*) echo "SKIP ${verdict#skip }" ;;
+		'exit '*) echo "FAIL status ${verdict#exit }" ;;
+		'tainted '*) echo "FAIL kernel tainted: ${verdict#tainted }" ;;
+		*) echo "FAIL the guest ended without a verdict" ;;
+		esac
+	fi ;;
+	esac
 }

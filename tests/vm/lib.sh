@@ -176,8 +176,8 @@ unload_module_if_loaded() {
 
 # -------------------------------------------------------------------- writers
 # start_writer DIR [SEED]: create, change, sync, rename and delete files below
-# DIR until stop_writer. Sets $writer (its process) and $writer_log, what
-# ckverify wants to see. A writer that dies of an error fails stop_writer.
+# DIR until stop_writer "$writer". Sets $writer (its process) and $writer_log,
+# what ckverify wants to see. One that died of an error fails stop_writer.
 start_writer() {
 	local dir=$1 seed=${2:-1}
 	mkdir -p "$dir"
@@ -188,9 +188,8 @@ start_writer() {
 }
 
 stop_writer() {
-	local process=${1:-$writer}
-	kill -TERM "$process" || fail "the writer was not running any more"
-	wait "$process" || fail "the writer failed, status $?"
+	kill -TERM "$1" || fail "the writer was not running any more"
+	wait "$1" || fail "the writer failed, status $?"
 }
 
 stop_writer_if_running() {

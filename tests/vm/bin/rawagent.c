@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * An agent of the tests' own: the kernel's contract without the product's agent,
+ * straight and slow, and able to misbehave.
+ *
+ *   rawagent image MAPPED LIVE IMAGE [full] [slow=USECS] [freeze=DEVICE]...
+ *       Cut, read the frozen set into IMAGE, commit. MAPPED is the mapped device's
+ *       node, LIVE the device. slow: sleep after each chunk read. Prints
+ *       "frozen N read N preserved N unreadable N time NS".
+ *   rawagent hold MAPPED [full] [freeze=DEVICE]...
+ *       Cut, print "cut", then wait for a signal, and never read the ring.
+ *   rawagent break MAPPED
+ *       Cut, print "cut", store nonsense as the consumer's position, wait for the
+ *       cut to be lost, print "lost REASON".
+ *   rawagent wait-lost MAPPED
+ *       Cut all, print "cut", wait until the cut is lost, print "lost REASON".
+ *   rawagent calls MAPPED
+ *       Make each call wrongly in each documented way; "ok" if all errors are right.
+ *
+ * Exit status 0, or 1 with a line on stderr; 3 when image's cut was lost.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../../../include/uapi/tidemark.h"
+
+#define FREEZE_MAX 8
+
+struct agent {
+	int channel;
+	struct tidemark_info info;
+	uint32_t ring_bytes;
+	struct tidemark_ring_consumer *consumer;
+	const struct tidemark_ring_producer *producer;
+	const uint8_t *data;
+	uint64_t consumed;
+	uint64_t last_seq;
+	uint64_t epoch;
+	uint64_t frozen, read, preserved, unreadable, time_ns;
+	int image;
+};
+
+struct options {
+	bool full;
+	useconds_t slow;
+	struct tidemark_devno freeze[FREEZE_MAX];
+	unsigned int nr_freeze;
+};
+
+static struct tidemark_devno devno_of(const char *node)
+{
+	struct stat st;
+
+	if (stat(node, &st) || !S_ISBLK(st.st_mode))
+		errx(1, "%s: not a block device", node);
+	return (struct tidemark_devno){ major(st.st_rdev), minor(st.st_rdev) };
+}
+
+static void parse_options(char **words, struct options *o)
+{
+	for (; *words; words++) {
+		if (!strcmp(*words, "full"))
+			o->full = true;
+		else if (!strncmp(*words, "slow=", 5))
+			o->slow = (useconds_t)atoi(*words + 5);
+		else if (!strncmp(*words, "freeze=", 7) && o->nr_freeze < FREEZE_MAX)
+			o->freeze[o->nr_freeze++] = devno_of(*words + 7);
+		else
+			errx(1, "%s: what?", *words);
+	}
+}
+
+static int open_channel(void)
+{
+	int fd = open("/dev/" TIDEMARK_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/dev/" TIDEMARK_DEVICE_NAME);
+	return fd;
+}
+
+static void *map(int fd, size_t bytes, int protection, off_t offset)
+{
+	void *p = mmap(NULL, bytes, protection, MAP_SHARED, fd, offset);
+
+	if (p == MAP_FAILED)
+		err(1, "mmap at %ld", (long)offset);
+	return p;
+}
+
+static void bind_to(struct agent *a, const char *mapped)
+{
+	struct tidemark_bind bind = { .abi = TIDEMARK_ABI_VERSION, .mapped = devno_of(mapped) };
+	long page = sysconf(_SC_PAGESIZE);
+
+	a->channel = open_channel();
+	if (ioctl(a->channel, TIDEMARK_IOC_BIND, &bind))
+		err(1, "BIND");
+	a->info = bind.info;
+	a->ring_bytes = bind.ring_bytes;
+	a->consumer = map(a->channel, (size_t)page, PROT_READ | PROT_WRITE, 0);
+	a->producer = map(a->channel, (size_t)page, PROT_READ, page);
+	a->data = map(a->channel, 2 * (size_t)a->ring_bytes, PROT_READ, 2 * page);
+}
+
+static void cut(struct agent *a, const struct options *o)
+{
+	struct tidemark_cut_volume volume = {
+		.channel_fd = a->channel,
+		.flags = o->full ? TIDEMARK_CUT_FULL : 0,
+	};
+	struct tidemark_cut cut = {
+		.nr_volumes = 1,
+		.nr_freeze = o->nr_freeze,
+		.volumes = (uintptr_t)&volume,
+		.freeze = (uintptr_t)o->freeze,
+	};
+
+	if (ioctl(a->channel, TIDEMARK_IOC_CUT, &cut))
+		err(1, "CUT");
+	a->epoch = volume.epoch;
+	a->frozen = volume.frozen_chunks;
+	a->time_ns = cut.time_ns;
+}
+
+static uint32_t chunk_bytes(const struct agent *a, uint64_t chunk)
+{
+	uint64_t left = a->info.volume_bytes - chunk * a->info.chunk_bytes;
+
+	return left < a->info.chunk_bytes ? (uint32_t)left : a->info.chunk_bytes;
+}
+
+static void store(struct agent *a, uint64_t chunk, const void *data, uint32_t bytes)
+{
+	if (pwrite(a->image, data, bytes, (off_t)(chunk * a->info.chunk_bytes)) != (ssize_t)bytes)
+		err(1, "the image");
+}
+
+static void take_record(struct agent *a, const struct tidemark_record *r)
+{
+	if (r->seq != ++a->last_seq || r->epoch != a->epoch)
+		errx(1, "record %llu of epoch %llu out of place", (unsigned long long)r->seq,
+		     (unsigned long long)r->epoch);
+	if (r->type == TIDEMARK_RECORD_PRESERVED) {
+		if (r->payload_bytes != chunk_bytes(a, r->chunk))
+			errx(1, "a payload of %u bytes", r->payload_bytes);
+		store(a, r->chunk, r + 1, r->payload_bytes);
+		a->preserved++;
+	} else if (r->type == TIDEMARK_RECORD_UNREADABLE) {
+		a->unreadable++;
+	} else {
+		errx(1, "record of type %u", r->type);
+	}
+}
+
+static void drain(struct agent *a)
+{
+	uint64_t end = __atomic_load_n(&a->producer->producer_pos, __ATOMIC_ACQUIRE);
+
+	while (a->consumed != end) {
+		const struct tidemark_record *r =
+			(const void *)(a->data + a->consumed % a->ring_bytes);
+
+		take_record(a, r);
+		a->consumed += r->record_bytes;
+		__atomic_store_n(&a->consumer->consumer_pos, a->consumed, __ATOMIC_RELEASE);
+	}
+}
+
+static void die_if_lost(const struct agent *a)
+{
+	if (__atomic_load_n(&a->producer->cut_state, __ATOMIC_ACQUIRE) == TIDEMARK_CUT_LOST)
+		errx(3, "the cut is lost, reason %u", a->producer->lost_reason);
+}
+
+static bool release(struct agent *a, uint64_t chunk)
+{
+	uint64_t word = 0;
+	struct tidemark_release release = {
+		.epoch = a->epoch,
+		.first_chunk = chunk,
+		.nr_chunks = 1,
+		.words = (uintptr_t)&word,
+	};
+
+	if (ioctl(a->channel, TIDEMARK_IOC_RELEASE, &release))
+		err(errno == ESTALE ? 3 : 1, "RELEASE");
+	return word & 1;
+}
+
+static void read_chunk(struct agent *a, int live, uint64_t chunk, void *buffer)
+{
+	uint64_t at = a->info.start_sector * TIDEMARK_SECTOR_BYTES + chunk * a->info.chunk_bytes;
+	bool readable = pread(live, buffer, chunk_bytes(a, chunk), (off_t)at) ==
+			(ssize_t)chunk_bytes(a, chunk);
+
+	if (!release(a, chunk))
+		return;
+	if (!readable)
+		err(1, "chunk %llu", (unsigned long long)chunk);
+	store(a, chunk, buffer, chunk_bytes(a, chunk));
+	a->read++;
+}
+
+static uint64_t *read_frozen(struct agent *a)
+{
+	uint64_t *words = calloc(a->info.nr_chunks / 64 + 1, sizeof(*words));
+	struct tidemark_read_frozen read = {
+		.nr_chunks = a->info.nr_chunks,
+		.words = (uintptr_t)words,
+	};
+
+	if (!words || ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &read))
+		err(1, "READ_FROZEN");
+	return words;
+}
+
+static void end_cut(struct agent *a, uint32_t how)
+{
+	struct tidemark_end end = { .epoch = a->epoch, .how = how };
+
+	memcpy(end.base, "rawagent", 8);
+	if (ioctl(a->channel, TIDEMARK_IOC_END, &end))
+		err(errno == ESTALE ? 3 : 1, "END");
+}
+
+static void read_all(struct agent *a, int live, useconds_t slow)
+{
+	uint64_t *words = read_frozen(a);
+	void *buffer = aligned_alloc(4096, a->info.chunk_bytes);
+	uint64_t chunk, counted = 0;
+
+	for (chunk = 0; chunk < a->info.nr_chunks; chunk++) {
+		if (!(words[chunk / 64] >> chunk % 64 & 1))
+			continue;
+		counted++;
+		drain(a);
+		die_if_lost(a);
+		read_chunk(a, live, chunk, buffer);
+		if (slow)
+			usleep(slow);
+	}
+	if (counted != a->frozen)
+		errx(1, "%llu chunks were frozen, the bitmap has %llu",
+		     (unsigned long long)a->frozen, (unsigned long long)counted);
+	while (a->read + a->preserved + a->unreadable < a->frozen) {
+		struct pollfd wait = { .fd = a->channel, .events = POLLIN | POLLPRI };
+
+		if (poll(&wait, 1, 10000) == 0)
+			errx(1, "%llu chunks never came", (unsigned long long)(a->frozen -
+			     a->read - a->preserved - a->unreadable));
+		drain(a);
+		die_if_lost(a);
+	}
+	free(buffer);
+	free(words);
+}
+
+static void do_image(struct agent *a, const char *live_path, const char *image_path,
+		     const struct options *o)
+{
+	int live = open(live_path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	a->image = open(image_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (live < 0 || a->image < 0)
+		err(1, "%s", live < 0 ? live_path : image_path);
+	cut(a, o);
+	read_all(a, live, o->slow);
+	if (fsync(a->image))
+		err(1, "%s", image_path);
+	end_cut(a, TIDEMARK_END_COMMIT);
+	printf("frozen %llu read %llu preserved %llu unreadable %llu time %llu\n",
+	       (unsigned long long)a->frozen, (unsigned long long)a->read,
+	       (unsigned long long)a->preserved, (unsigned long long)a->unreadable,
+	       (unsigned long long)a->time_ns);
+	close(live);
+}
+
+static void say(const char *what)
+{
+	puts(what);
+	fflush(stdout);
+}
+
+static void wait_until_lost(struct agent *a)
+{
+	struct pollfd wait = { .fd = a->channel, .events = POLLPRI };
+
+	if (poll(&wait, 1, 20000) != 1 || !(wait.revents & POLLPRI))
+		errx(1, "the cut is not lost");
+	printf("lost %u\n", a->producer->lost_reason);
+	end_cut(a, TIDEMARK_END_ABORT);
+}
+
+#define WANT(error, call) want(error, (call), #call, __LINE__)
+static void want(int error, int result, const char *call, int line)
+{
+	if (error ? result != -1 || errno != error : result != 0)
+		errx(1, "line %d: %s: %s, not %s", line, call,
+		     result ? strerror(errno) : "success", strerror(error));
+}
+
+static void check_bind_errors(const char *mapped)
+{
+	int c = open_channel();
+	struct tidemark_bind good = { .abi = TIDEMARK_ABI_VERSION, .mapped = devno_of(mapped) };
+	struct tidemark_bind b = good;
+	struct tidemark_info info;
+
+	WANT(ENOTCONN, ioctl(c, TIDEMARK_IOC_INFO, &info));
+	WANT(ENOTCONN, mmap(NULL, 4096, PROT_READ, MAP_SHARED, c, 0) == MAP_FAILED ? -1 : 0);
+	WANT(ENOTTY, ioctl(c, _IO('x', 1), 0));
+	WANT(EFAULT, ioctl(c, TIDEMARK_IOC_BIND, NULL));
+	b.abi = TIDEMARK_ABI_VERSION + 1;
+	WANT(EPROTONOSUPPORT, ioctl(c, TIDEMARK_IOC_BIND, &b));
+	if (b.abi != TIDEMARK_ABI_VERSION)
+		errx(1, "BIND does not tell its version");
+	b = good, b.flags = 1;
+	WANT(EINVAL, ioctl(c, TIDEMARK_IOC_BIND, &b));
+	b = good, b.ring_bytes = 12345;
+	WANT(EINVAL, ioctl(c, TIDEMARK_IOC_BIND, &b));
+	b = good, b.ring_bytes = TIDEMARK_RING_BYTES_MIN;
+	WANT(EINVAL, ioctl(c, TIDEMARK_IOC_BIND, &b)); /* fewer than four chunks */
+	b = good, b.mapped.minor += 77;
+	WANT(ENXIO, ioctl(c, TIDEMARK_IOC_BIND, &b));
+	b = good;
+	WANT(EBUSY, ioctl(c, TIDEMARK_IOC_BIND, &b)); /* by the agent of the caller */
+	close(c);
+}
+
+static int try_cut(struct tidemark_cut_volume *volume, struct tidemark_cut cut, int channel)
+{
+	cut.volumes = (uintptr_t)volume;
+	return ioctl(channel, TIDEMARK_IOC_CUT, &cut);
+}
+
+static void check_cut_errors(struct agent *a)
+{
+	struct tidemark_cut_volume twice[2] = { { .channel_fd = a->channel },
+						{ .channel_fd = a->channel } };
+	struct tidemark_cut_volume bad = { .channel_fd = 0 };
+	struct tidemark_cut_volume flags = { .channel_fd = a->channel, .flags = 8 };
+	struct tidemark_devno nowhere = { 240, 77 };
+	struct tidemark_cut one = { .nr_volumes = 1 }, two = { .nr_volumes = 2 }, c;
+
+	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 0 }, a->channel));
+	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 65 }, a->channel));
+	WANT(EINVAL, try_cut(twice, two, a->channel));
+	WANT(EBADF, try_cut(&bad, one, a->channel));
+	WANT(EINVAL, try_cut(&flags, one, a->channel));
+	WANT(EFAULT, try_cut((void *)8, one, a->channel));
+	c = one, c.nr_freeze = 1, c.freeze = (uintptr_t)&nowhere;
+	WANT(ENXIO, try_cut(twice, c, a->channel));
+}
+
+static void check_errors_in_cut(struct agent *a)
+{
+	uint64_t words[TIDEMARK_RELEASE_CHUNKS_MAX / 64 + 1];
+	struct tidemark_release r = { .epoch = a->epoch, .nr_chunks = 1,
+				      .words = (uintptr_t)words };
+	struct tidemark_read_frozen f = { .nr_chunks = a->info.nr_chunks + 1,
+					  .words = (uintptr_t)words };
+	struct tidemark_end e = { .epoch = a->epoch, .how = TIDEMARK_END_COMMIT };
+	struct tidemark_cut_volume again = { .channel_fd = a->channel };
+
+	WANT(EBUSY, try_cut(&again, (struct tidemark_cut){ .nr_volumes = 1 }, a->channel));
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &f));
+	f.nr_chunks = 1, f.first_chunk = 1;
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &f));
+	r.first_chunk = a->info.nr_chunks;
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
+	r.first_chunk = 0, r.nr_chunks = TIDEMARK_RELEASE_CHUNKS_MAX + 1;
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
+	r.nr_chunks = 1, r.epoch = a->epoch + 1;
+	WANT(ENODATA, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_END, &e)); /* base all zero */
+	e.base[0] = 1;
+	WANT(EBUSY, ioctl(a->channel, TIDEMARK_IOC_END, &e)); /* frozen chunks stand */
+	e.how = 3;
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_END, &e));
+}
+
+static void check_calls(struct agent *a, const char *mapped)
+{
+	struct options all = { .full = true };
+	struct tidemark_bind again = { .abi = TIDEMARK_ABI_VERSION, .mapped = devno_of(mapped) };
+	struct tidemark_end e;
+
+	check_bind_errors(mapped);
+	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_BIND, &again));
+	WANT(EPERM, mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, a->channel, 4096) == MAP_FAILED ?
+		    -1 : 0);
+	WANT(EACCES, mprotect((void *)(uintptr_t)a->data, 4096, PROT_READ | PROT_WRITE));
+	check_cut_errors(a);
+	e = (struct tidemark_end){ .epoch = 1, .how = TIDEMARK_END_ABORT };
+	WANT(ENODATA, ioctl(a->channel, TIDEMARK_IOC_END, &e));
+	cut(a, &all);
+	check_errors_in_cut(a);
+	end_cut(a, TIDEMARK_END_ABORT);
+	say("ok");
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent a;
+	struct options o = { 0 };
+	const char *verb = argc > 2 ? argv[1] : "";
+
+	if (!*verb)
+		errx(1, "the verbs are in the source's head");
+	bind_to(&a, argv[2]);
+	if (!strcmp(verb, "image") && argc > 4) {
+		parse_options(argv + 5, &o);
+		do_image(&a, argv[3], argv[4], &o);
+	} else if (!strcmp(verb, "hold")) {
+		parse_options(argv + 3, &o);
+		cut(&a, &o);
+		say("cut");
+		pause();
+	} else if (!strcmp(verb, "break")) {
+		o.full = true;
+		cut(&a, &o);
+		__atomic_store_n(&a.consumer->consumer_pos, 4096, __ATOMIC_RELEASE);
+		say("cut");
+		wait_until_lost(&a);
+	} else if (!strcmp(verb, "wait-lost")) {
+		o.full = true;
+		cut(&a, &o);
+		say("cut");
+		wait_until_lost(&a);
+	} else if (!strcmp(verb, "calls")) {
+		check_calls(&a, argv[2]);
+	} else {
+		errx(1, "%s: no such verb", verb);
+	}
+	return 0;
+}
