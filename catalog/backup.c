@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * A restore point in the making: begin, put, commit, abort. The order of a commit
+ * and the invariants it keeps are in docs/format.md; each step here is one
+ * transition there.
+ */
+#include "catalog/blob_set.h"
+#include "catalog/change_log.h"
+#include "catalog/chunk_set.h"
+#include "catalog/pack_writer.h"
+#include "catalog/pipeline.h"
+#include "catalog/point.h"
+#include "catalog/repo.h"
+#include "catalog/tree_builder.h"
+#include "common/failure.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct tmc_backup {
+	struct tmc_repo *repo;
+	struct tmc_volume volume;
+	struct tmc_point parent; /* all zero: none */
+	struct tmc_tree tree;    /* the parent's; the zero root for none */
+	struct first_failure failure;
+	struct tmc_pack_writer *packs;
+	struct tmc_blob_set *blobs;
+	struct tmc_change_log *changes;
+	struct tmc_pipeline *pipeline;
+	pthread_mutex_t lock; /* chunks */
+	struct tmc_chunk_set *chunks;
+};
+
+static bool has_parent(const struct tmc_backup *backup)
+{
+	return !tmc_id_equal(&backup->parent.id, &tmc_id_zero);
+}
+
+static void destroy(struct tmc_backup *backup)
+{
+	tmc_pipeline_destroy(backup->pipeline);
+	tmc_pack_writer_destroy(backup->packs);
+	tmc_blob_set_destroy(backup->blobs);
+	tmc_change_log_destroy(backup->changes);
+	tmc_chunk_set_destroy(backup->chunks);
+	pthread_mutex_destroy(&backup->lock);
+	free(backup);
+}
+
+static int load_parent(struct tmc_backup *backup, const struct tmc_point *parent)
+{
+	uint64_t volume_bytes = backup->volume.volume_bytes;
+	int ret;
+
+	if (!parent) {
+		tmc_tree_init(&backup->tree, &tmc_id_zero, volume_bytes, &backup->repo->limits);
+		return 0;
+	}
+	ret = tmc_point_load(backup->repo, &parent->id, &backup->parent, &backup->tree);
+	if (ret < 0)
+		return ret;
+	if (backup->tree.volume_bytes != volume_bytes)
+		return failure_set(-EINVAL, "the parent restore point is of a volume of %llu bytes, "
+				   "this one has %llu: back it up in full",
+				   (unsigned long long)backup->tree.volume_bytes,
+				   (unsigned long long)volume_bytes);
+	return 0;
+}
+
+static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
+{
+	struct tmc_repo *repo = backup->repo;
+	struct tmc_pipeline_parts parts;
+	int ret;
+
+	backup->chunks = tmc_chunk_set_create(backup->tree.nr_chunks);
+	backup->changes = tmc_change_log_create(repo->store);
+	backup->blobs = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes);
+	if (!backup->chunks || !backup->changes || !backup->blobs)
+		return failure_set(-ENOMEM, "out of memory");
+	ret = tmc_pack_writer_create(repo->store, &repo->info.id, &backup->packs);
+	if (ret < 0)
+		return ret;
+	parts = (struct tmc_pipeline_parts){
+		.repo = repo,
+		.parent = &backup->tree,
+		.has_parent = has_parent(backup),
+		.blobs = backup->blobs,
+		.changes = backup->changes,
+		.packs = backup->packs,
+		.failure = &backup->failure,
+	};
+	return tmc_pipeline_start(&parts, nr_workers, &backup->pipeline);
+}
+
+static int check_arguments(const struct tmc_repo *repo, const struct tmc_volume *volume)
+{
+	if (repo->ro_compat)
+		return failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
+				   "that this one may only read it: install a newer version");
+	if (volume->volume_bytes > INT64_MAX)
+		return failure_set(-EINVAL, "the volume is too large");
+	return 0;
+}
+
+int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
+		     const struct tmc_point *parent, unsigned int nr_workers,
+		     struct tmc_backup **ret_backup)
+{
+	struct tmc_backup *backup;
+	int ret = check_arguments(repo, volume);
+
+	if (ret < 0)
+		return ret;
+	backup = calloc(1, sizeof(*backup));
+	if (!backup)
+		return failure_set(-ENOMEM, "out of memory");
+	backup->repo = repo;
+	backup->volume = *volume;
+	pthread_mutex_init(&backup->lock, NULL);
+	first_failure_init(&backup->failure);
+	tmc_store_clean(repo->store);
+	ret = load_parent(backup, parent);
+	if (!ret)
+		ret = tmc_index_set_refresh(repo->indexes);
+	if (!ret)
+		ret = create_parts(backup, nr_workers);
+	if (ret < 0) {
+		destroy(backup);
+		return ret;
+	}
+	*ret_backup = backup;
+	return 0;
+}
+
+void *tmc_backup_buffer(struct tmc_backup *backup)
+{
+	return tmc_pipeline_buffer(backup->pipeline);
+}
+
+void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer)
+{
+	tmc_pipeline_buffer_return(backup->pipeline, buffer);
+}
+
+/* A caller that is wrong about its chunks ends the backup: which content is right? */
+static int add_chunks(struct tmc_backup *backup, uint64_t first, uint64_t nr,
+		      const uint64_t *chosen)
+{
+	uint64_t chunk;
+	int ret = first_failure_get(&backup->failure);
+
+	if (ret < 0)
+		return ret;
+	if (!nr || first >= backup->tree.nr_chunks || nr > backup->tree.nr_chunks - first) {
+		ret = failure_set(-EINVAL, "chunks %llu to %llu are not in the volume",
+				  (unsigned long long)first, (unsigned long long)(first + nr));
+	} else {
+		LOCK_SCOPE(&backup->lock);
+		ret = tmc_chunk_set_add(backup->chunks, first, nr, chosen, &chunk);
+		if (ret == -EINVAL)
+			failure_set(ret, "chunk %llu was put twice", (unsigned long long)chunk);
+		else if (ret < 0)
+			failure_set(ret, "out of memory");
+	}
+	return ret ? tmc_pipeline_fail(backup->pipeline, ret) : 0;
+}
+
+int tmc_backup_put(struct tmc_backup *backup, uint64_t first_chunk, uint32_t nr_chunks,
+		   void *buffer, const uint64_t *chosen)
+{
+	int ret;
+
+	if (nr_chunks > TMC_BUFFER_BYTES / backup->tree.chunk_bytes)
+		ret = tmc_pipeline_fail(backup->pipeline, failure_set(-EINVAL, "%u chunks do not fit "
+								      "into a buffer", nr_chunks));
+	else
+		ret = add_chunks(backup, first_chunk, nr_chunks, chosen);
+	if (ret < 0)
+		tmc_pipeline_buffer_return(backup->pipeline, buffer);
+	else
+		tmc_pipeline_put(backup->pipeline, first_chunk, nr_chunks, buffer, chosen);
+	return ret;
+}
+
+int tmc_backup_put_unreadable(struct tmc_backup *backup, uint64_t first_chunk, uint64_t nr_chunks)
+{
+	struct tmc_change change = {
+		.first = first_chunk, .nr = nr_chunks, .id = tmc_id_unreadable,
+	};
+	int ret = add_chunks(backup, first_chunk, nr_chunks, NULL);
+
+	if (ret < 0)
+		return ret;
+	ret = tmc_change_log_add(backup->changes, &change, 1);
+	return ret ? tmc_pipeline_fail(backup->pipeline, ret) : 0;
+}
+
+void tmc_backup_get_stats(struct tmc_backup *backup, struct tmc_backup_stats *ret_stats)
+{
+	tmc_pipeline_get_stats(backup->pipeline, ret_stats);
+	ret_stats->stored_bytes = tmc_pack_writer_bytes(backup->packs);
+}
+
+static int check_complete(struct tmc_backup *backup)
+{
+	if (has_parent(backup) || tmc_chunk_set_nr(backup->chunks) == backup->tree.nr_chunks)
+		return 0;
+	return failure_set(-EINVAL, "the backup is incomplete: chunk %llu is missing",
+			   (unsigned long long)tmc_chunk_set_first_missing(backup->chunks));
+}
+
+/* Invariants 3 to 5: packs, then the index, then the point. */
+static int commit(struct tmc_backup *backup, struct tmc_point *point)
+{
+	struct tmc_tree_build build = {
+		.repo = backup->repo,
+		.changes = backup->changes,
+		.blobs = backup->blobs,
+		.packs = backup->packs,
+		.parent = &backup->tree,
+	};
+	const struct tmc_id *packs;
+	uint32_t nr_packs;
+	int ret;
+
+	tmc_pipeline_stop(backup->pipeline);
+	ret = first_failure_get(&backup->failure);
+	if (!ret)
+		ret = check_complete(backup);
+	if (!ret)
+		ret = tmc_tree_build(&build);
+	if (!ret)
+		ret = tmc_pack_writer_finish(backup->packs);
+	if (ret < 0)
+		return ret;
+	packs = tmc_pack_writer_packs(backup->packs, &nr_packs);
+	ret = tmc_blob_set_commit(backup->blobs, packs, nr_packs);
+	if (!ret)
+		ret = tmc_store_sync_index(backup->repo->store);
+	if (ret < 0)
+		return ret;
+	point->changed_bytes = build.changed_bytes;
+	point->unreadable_chunks = backup->parent.unreadable_chunks + build.newly_unreadable -
+				   build.no_more_unreadable;
+	point->stored_bytes = tmc_pack_writer_bytes(backup->packs);
+	backup->tree.root = build.root;
+	return tmc_point_store(backup->repo, &backup->tree, point);
+}
+
+int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t read_bytes,
+		      struct tmc_point *ret_point)
+{
+	struct tmc_point point = {
+		.parent = backup->parent.id,
+		.volume = backup->volume,
+		.chunk_bytes = backup->tree.chunk_bytes,
+		.cut_time_ns = cut_time_ns,
+		.read_bytes = read_bytes,
+	};
+	int ret = commit(backup, &point);
+
+	destroy(backup);
+	if (!ret)
+		*ret_point = point;
+	return ret;
+}
+
+void tmc_backup_abort(struct tmc_backup *backup)
+{
+	if (!backup)
+		return;
+	tmc_pipeline_fail(backup->pipeline, failure_set(-ECANCELED, "the backup was given up"));
+	destroy(backup);
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * External sort: a buffer of bounded size, sorted and written as a run to a
+ * scratch file when it is full; at the end all runs are merged while they are
+ * read. The scratch file is of this process and this machine: plain structs.
+ */
+#include "catalog/change_log.h"
+
+#include "common/failure.h"
+#include "common/io.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUFFER_FIRST 1024u
+#define BUFFER_MAX   65536u /* changes, 3 MiB */
+#define READ_AHEAD   64u    /* changes of each run in memory while merging */
+
+struct run {
+	uint64_t position, end; /* changes in the scratch file */
+	uint32_t nr, next;      /* of ahead[] */
+	struct tmc_change ahead[READ_AHEAD];
+};
+
+struct tmc_change_log {
+	struct tmc_store *store;
+	pthread_mutex_t lock; /* buffer, scratch file; reading is for one thread */
+	struct tmc_change *buffer;
+	uint32_t nr, capacity;
+	int fd;
+	uint64_t nr_written;
+
+	struct run *runs; /* one for each BUFFER_MAX changes written */
+	uint32_t *heap;   /* of runs, the one with the least change on top */
+	uint32_t nr_heap;
+	uint32_t next;    /* in buffer, which is read in place where nothing was written */
+};
+
+struct tmc_change_log *tmc_change_log_create(struct tmc_store *store)
+{
+	struct tmc_change_log *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return NULL;
+	log->store = store;
+	log->fd = -1;
+	pthread_mutex_init(&log->lock, NULL);
+	return log;
+}
+
+void tmc_change_log_destroy(struct tmc_change_log *log)
+{
+	if (!log)
+		return;
+	if (log->fd >= 0)
+		close(log->fd);
+	pthread_mutex_destroy(&log->lock);
+	free(log->buffer);
+	free(log->runs);
+	free(log->heap);
+	free(log);
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+	const struct tmc_change *change_a = a, *change_b = b;
+
+	return change_a->first < change_b->first ? -1 : change_a->first > change_b->first;
+}
+
+static int spill_locked(struct tmc_change_log *log)
+{
+	int ret = log->fd < 0 ? tmc_store_scratch(log->store, &log->fd) : 0;
+
+	if (ret < 0)
+		return ret;
+	qsort(log->buffer, log->nr, sizeof(*log->buffer), compare_changes);
+	ret = io_write_full(log->fd, log->buffer, log->nr * sizeof(*log->buffer),
+			    log->nr_written * sizeof(*log->buffer));
+	if (ret < 0)
+		return failure_set(ret, "cannot write a scratch file of the repository: %s",
+				   strerror(-ret));
+	log->nr_written += log->nr;
+	log->nr = 0;
+	return 0;
+}
+
+static int make_room_locked(struct tmc_change_log *log)
+{
+	uint32_t capacity = log->capacity ? 2 * log->capacity : BUFFER_FIRST;
+	void *buffer;
+
+	if (log->nr < log->capacity)
+		return 0;
+	if (log->capacity == BUFFER_MAX)
+		return spill_locked(log);
+	buffer = realloc(log->buffer, capacity * sizeof(*log->buffer));
+	if (!buffer)
+		return failure_set(-ENOMEM, "out of memory");
+	log->buffer = buffer;
+	log->capacity = capacity;
+	return 0;
+}
+
+int tmc_change_log_add(struct tmc_change_log *log, const struct tmc_change *changes, size_t nr)
+{
+	LOCK_SCOPE(&log->lock);
+	for (size_t i = 0; i < nr; i++) {
+		int ret = make_room_locked(log);
+
+		if (ret < 0)
+			return ret;
+		log->buffer[log->nr++] = changes[i];
+	}
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- merge */
+
+static int fill_run(struct tmc_change_log *log, struct run *run)
+{
+	uint64_t left = run->end - run->position;
+	int ret;
+
+	run->next = 0;
+	run->nr = left < READ_AHEAD ? (uint32_t)left : READ_AHEAD;
+	ret = io_read_full(log->fd, run->ahead, run->nr * sizeof(*run->ahead),
+			   run->position * sizeof(*run->ahead));
+	run->position += run->nr;
+	return ret < 0 ? failure_set(ret, "cannot read a scratch file of the repository: %s",
+				     strerror(-ret)) : 0;
+}
+
+static uint64_t run_key(const struct tmc_change_log *log, uint32_t nth)
+{
+	const struct run *run = &log->runs[log->heap[nth]];
+
+	return run->ahead[run->next].first;
+}
+
+static void sift_down(struct tmc_change_log *log, uint32_t nth)
+{
+	for (;;) {
+		uint32_t child = 2 * nth + 1, run;
+
+		if (child >= log->nr_heap)
+			return;
+		if (child + 1 < log->nr_heap && run_key(log, child + 1) < run_key(log, child))
+			child++;
+		if (run_key(log, nth) <= run_key(log, child))
+			return;
+		run = log->heap[nth];
+		log->heap[nth] = log->heap[child];
+		log->heap[child] = run;
+		nth = child;
+	}
+}
+
+int tmc_change_log_rewind(struct tmc_change_log *log)
+{
+	uint64_t nr_runs;
+	int ret = 0;
+
+	log->next = 0;
+	if (!log->nr_written) {
+		if (log->nr)
+			qsort(log->buffer, log->nr, sizeof(*log->buffer), compare_changes);
+		return 0;
+	}
+	if (log->nr)
+		ret = spill_locked(log);
+	free(log->buffer);
+	log->buffer = NULL;
+	log->capacity = 0;
+	nr_runs = (log->nr_written + BUFFER_MAX - 1) / BUFFER_MAX;
+	log->runs = calloc(nr_runs, sizeof(*log->runs));
+	log->heap = calloc(nr_runs, sizeof(*log->heap));
+	if (!log->runs || !log->heap)
+		return failure_set(-ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < nr_runs && !ret; i++) {
+		uint64_t end = (uint64_t)(i + 1) * BUFFER_MAX;
+
+		log->runs[i].position = (uint64_t)i * BUFFER_MAX;
+		log->runs[i].end = end < log->nr_written ? end : log->nr_written;
+		log->heap[i] = i;
+		ret = fill_run(log, &log->runs[i]);
+	}
+	log->nr_heap = (uint32_t)nr_runs;
+	for (uint32_t i = log->nr_heap / 2; i--;)
+		sift_down(log, i);
+	return ret;
+}
+
+int tmc_change_log_next(struct tmc_change_log *log, struct tmc_change *ret_change)
+{
+	struct run *run;
+	int ret = 0;
+
+	if (!log->nr_written) {
+		if (log->next == log->nr)
+			return 0;
+		*ret_change = log->buffer[log->next++];
+		return 1;
+	}
+	if (!log->nr_heap)
+		return 0;
+	run = &log->runs[log->heap[0]];
+	*ret_change = run->ahead[run->next++];
+	if (run->next == run->nr) {
+		if (run->position == run->end)
+			log->heap[0] = log->heap[--log->nr_heap];
+		else
+			ret = fill_run(log, run);
+	}
+	sift_down(log, 0);
+	return ret < 0 ? ret : 1;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Reading a whole point. The caller's thread walks the tree, looks up places and
+ * plans reads, a bounded window of chunks at a time; workers read, decode, verify
+ * and deliver. Memory does not depend on the size of the point.
+ *
+ * Not handled: trying another copy of a damaged chunk that is stored twice.
+ */
+#include "catalog/point.h"
+#include "catalog/read_plan.h"
+#include "catalog/repo.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+#include "common/first_failure.h"
+#include "common/lock_scope.h"
+#include "common/queue.h"
+#include "common/threads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define WORKERS_MAX 16
+#define PAGE_BYTES  4096
+
+struct extract {
+	struct tmc_repo *repo;
+	const struct tmc_sink *sink;
+	struct tmc_tree tree;
+	struct first_failure failure;
+	struct queue *reads; /* from the planner to the workers */
+	pthread_mutex_t progress_lock; /* done_bytes, calls of progress */
+	uint64_t done_bytes;
+};
+
+static void add_progress(struct extract *extract, uint64_t bytes)
+{
+	if (!extract->sink->progress)
+		return;
+	LOCK_SCOPE(&extract->progress_lock);
+	extract->done_bytes += bytes;
+	extract->sink->progress(extract->sink->context, extract->done_bytes,
+				extract->tree.volume_bytes);
+}
+
+/* The sink's own error has no sentence of ours unless it left one. */
+static int sink_result(int ret)
+{
+	return ret < 0 ? ret : 0;
+}
+
+/* ---------------------------------------------------------------------- worker */
+
+struct worker {
+	struct extract *extract;
+	struct tmc_hash *hash;
+	uint8_t *disk;      /* one read */
+	uint8_t *run;       /* plain chunks, contiguous in the volume */
+	uint64_t run_chunk; /* the first of them */
+	uint32_t nr_run;
+	size_t run_bytes;
+};
+
+static int flush_run(struct worker *worker)
+{
+	struct extract *extract = worker->extract;
+	size_t bytes = worker->run_bytes;
+	int ret = 0;
+
+	worker->run_bytes = 0;
+	worker->nr_run = 0;
+	if (!bytes)
+		return 0;
+	if (extract->sink->data)
+		ret = sink_result(extract->sink->data(extract->sink->context,
+						      worker->run_chunk * extract->tree.chunk_bytes,
+						      worker->run, bytes));
+	if (!ret)
+		add_progress(extract, bytes);
+	return ret;
+}
+
+static int do_piece(struct worker *worker, const struct tmc_read *read,
+		    const struct tmc_piece *piece, const char *what)
+{
+	const struct tmc_tree *tree = &worker->extract->tree;
+	uint32_t bytes = tmc_tree_chunk_bytes(tree, piece->chunk);
+	int ret = 0;
+
+	if (piece->blob.raw_bytes != bytes)
+		return failure_set(-EBADMSG, "%s is damaged: the chunk at byte %u has another "
+				   "length than its volume needs", what, piece->offset);
+	if (worker->nr_run && (piece->chunk != worker->run_chunk + worker->nr_run ||
+			       worker->run_bytes + bytes > TMC_BUFFER_BYTES))
+		ret = flush_run(worker);
+	if (!ret)
+		ret = tmc_blob_decode(&piece->blob, worker->disk + (piece->offset - read->offset),
+				      worker->hash, what, piece->offset,
+				      worker->run + worker->run_bytes);
+	if (ret < 0)
+		return ret;
+	if (!worker->nr_run)
+		worker->run_chunk = piece->chunk;
+	worker->nr_run++;
+	worker->run_bytes += bytes;
+	return 0;
+}
+
+static int do_read(struct worker *worker, const struct tmc_read *read)
+{
+	struct tmc_pack_cache *packs = worker->extract->repo->packs;
+	char text[TMC_STORE_TEXT];
+	struct tmc_pack *pack;
+	int ret = tmc_pack_get(packs, &read->pack, &pack);
+
+	if (ret < 0)
+		return ret;
+	ret = tmc_pack_read(packs, pack, worker->disk, read->bytes, read->offset);
+	tmc_pack_put(packs, pack);
+	tmc_pack_describe(packs, &read->pack, text);
+	for (uint32_t i = 0; i < read->nr_pieces && !ret; i++)
+		ret = do_piece(worker, read, &read->pieces[i], text);
+	return ret ? ret : flush_run(worker);
+}
+
+static int init_worker(struct worker *worker)
+{
+	const struct tmc_limits *limits = &worker->extract->repo->limits;
+
+	worker->hash = tmc_hash_create();
+	worker->disk = malloc(TMC_READ_BYTES + tmc_limits_raw_bytes(limits) +
+			      sizeof(struct tmc_blob_header_disk));
+	worker->run = aligned_alloc(PAGE_BYTES, TMC_BUFFER_BYTES);
+	if (!worker->hash || !worker->disk || !worker->run)
+		return failure_set(-ENOMEM, "out of memory");
+	return 0;
+}
+
+static void *worker_thread(void *context)
+{
+	struct worker worker = { .extract = context };
+	struct first_failure *failure = &worker.extract->failure;
+	struct tmc_read *read;
+
+	if (init_worker(&worker) < 0)
+		first_failure_note(failure, -ENOMEM);
+	while ((read = queue_pop(worker.extract->reads))) {
+		int ret = first_failure_get(failure);
+
+		if (!ret)
+			ret = do_read(&worker, read);
+		if (ret < 0)
+			first_failure_note(failure, ret);
+		free(read);
+	}
+	tmc_hash_destroy(worker.hash);
+	free(worker.disk);
+	free(worker.run);
+	return NULL;
+}
+
+/* --------------------------------------------------------------------- planner */
+
+struct planner {
+	struct extract *extract;
+	struct tmc_node_reader *reader;
+	struct tmc_read_plan *plan;
+	struct tmc_id *ids;  /* fan_out for each level: the nodes on the way down */
+	struct tmc_id same;  /* special id of the range below */
+	uint64_t same_first, same_nr;
+};
+
+static int dispatch(struct planner *planner)
+{
+	struct extract *extract = planner->extract;
+	struct tmc_read *read;
+	int ret;
+
+	tmc_read_plan_sort(planner->plan);
+	while ((ret = first_failure_get(&extract->failure)) == 0 &&
+	       (ret = tmc_read_plan_next(planner->plan, &read)) > 0)
+		queue_push(extract->reads, read);
+	tmc_read_plan_clear(planner->plan);
+	return ret;
+}
+
+/* Deliver the range of zero or unreadable chunks that has been gathered. */
+static int flush_same(struct planner *planner)
+{
+	const struct tmc_sink *sink = planner->extract->sink;
+	const struct tmc_tree *tree = &planner->extract->tree;
+	bool zero = tmc_id_equal(&planner->same, &tmc_id_zero);
+	int (*deliver)(void *, uint64_t, uint64_t) = zero ? sink->zero : sink->unreadable;
+	uint64_t bytes;
+	int ret = 0;
+
+	if (!planner->same_nr)
+		return 0;
+	bytes = tmc_tree_bytes(tree, planner->same_first, planner->same_nr);
+	if (deliver)
+		ret = sink_result(deliver(sink->context, planner->same_first * tree->chunk_bytes,
+					  bytes));
+	planner->same_nr = 0;
+	if (!ret)
+		add_progress(planner->extract, bytes);
+	return ret;
+}
+
+static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
+{
+	int ret = 0;
+
+	if (planner->same_nr && (planner->same_first + planner->same_nr != first ||
+				 !tmc_id_equal(&planner->same, id)))
+		ret = flush_same(planner);
+	if (!planner->same_nr) {
+		planner->same_first = first;
+		planner->same = *id;
+	}
+	planner->same_nr += nr;
+	return ret;
+}
+
+static int plan_chunk(struct planner *planner, uint64_t chunk, const struct tmc_id *id)
+{
+	struct tmc_location location;
+	int ret;
+
+	ret = tmc_index_set_find(planner->extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
+	if (!ret && !tmc_read_plan_add(planner->plan, chunk, &location)) {
+		ret = dispatch(planner);
+		tmc_read_plan_add(planner->plan, chunk, &location);
+	}
+	return ret;
+}
+
+static int plan_node(struct planner *planner, uint32_t level, uint64_t node,
+		     const struct tmc_id *id)
+{
+	const struct tmc_tree *tree = &planner->extract->tree;
+	struct tmc_id *ids = planner->ids + (size_t)level * tree->fan_out;
+	uint32_t count = tmc_tree_node_count(tree, level, node);
+	uint64_t span = tmc_tree_span_chunks(tree, level);
+	int ret = tmc_node_read(planner->reader, tree, level, node, id, ids);
+
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		uint64_t nth = node * tree->fan_out + i;
+		uint64_t first = nth * span;
+		uint64_t left = tree->nr_chunks - first;
+
+		if (tmc_id_is_special(&ids[i]))
+			ret = plan_same(planner, first, left < span ? left : span, &ids[i]);
+		else if (level)
+			ret = plan_node(planner, level - 1, nth, &ids[i]);
+		else
+			ret = plan_chunk(planner, first, &ids[i]);
+		if (!ret)
+			ret = first_failure_get(&planner->extract->failure);
+	}
+	return ret;
+}
+
+static int plan_point(struct extract *extract)
+{
+	const struct tmc_tree *tree = &extract->tree;
+	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
+		tmc_node_reader_create(extract->repo);
+	CLEANUP_FREE struct tmc_read_plan *plan = tmc_read_plan_create();
+	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
+						 sizeof(*ids));
+	struct planner planner = {
+		.extract = extract, .reader = reader, .plan = plan, .ids = ids,
+	};
+	int ret;
+
+	if (!reader || !plan || !ids)
+		return failure_set(-ENOMEM, "out of memory");
+	if (!tree->nr_chunks)
+		return 0;
+	if (tmc_id_is_special(&tree->root))
+		ret = plan_same(&planner, 0, tree->nr_chunks, &tree->root);
+	else
+		ret = plan_node(&planner, tree->levels - 1, 0, &tree->root);
+	if (!ret)
+		ret = flush_same(&planner);
+	return ret ? ret : dispatch(&planner);
+}
+
+int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+		      const struct tmc_sink *sink)
+{
+	struct extract extract = { .repo = repo, .sink = sink };
+	struct tmc_point loaded;
+	struct threads *threads = NULL;
+	int ret = tmc_point_load(repo, &point->id, &loaded, &extract.tree);
+
+	if (ret < 0)
+		return ret;
+	first_failure_init(&extract.failure);
+	pthread_mutex_init(&extract.progress_lock, NULL);
+	extract.reads = queue_create(2 * threads_nr(nr_workers, WORKERS_MAX));
+	if (!extract.reads)
+		return failure_set(-ENOMEM, "out of memory");
+	ret = threads_start(nr_workers, WORKERS_MAX, worker_thread, &extract, &threads);
+	if (ret < 0)
+		failure_set(ret, "cannot start to read: %s", strerror(-ret));
+	else
+		ret = plan_point(&extract);
+	if (ret < 0)
+		first_failure_note(&extract.failure, ret);
+	queue_close(extract.reads);
+	threads_join(threads);
+	queue_destroy(extract.reads);
+	return first_failure_get(&extract.failure);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * What lies on disk, as structs: docs/format.md in C. Nothing here has padding or
+ * alignment; all fields are byte arrays.
+ */
+#ifndef CATALOG_FORMAT_H
+#define CATALOG_FORMAT_H
+
+#include "common/bytes.h"
+#include "tidemark.h"
+
+#include <assert.h>
+
+#define TMC_MAGIC         "\x89TMK\r\n\x1a\n"
+#define TMC_FORMAT_VERSION 1
+#define TMC_UNIQUE_BYTES  16
+
+enum tmc_object_type { /* four letters on disk */
+	TMC_OBJECT_CONFIG,
+	TMC_OBJECT_PACK,
+	TMC_OBJECT_INDEX,
+	TMC_OBJECT_POINT,
+};
+
+struct tmc_object_header_disk {
+	uint8_t magic[8];
+	uint8_t type[4];
+	le16_t version;
+	le16_t header_bytes;
+	le64_t incompat;
+	le64_t ro_compat;
+	le64_t compat;
+	struct tmc_id repo_id;
+	uint8_t unique[TMC_UNIQUE_BYTES];
+	le64_t begun_ns;
+	uint8_t zero[28];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_object_header_disk) == 128, "format");
+
+#define TMC_HASH_SHA256 1
+#define TMC_FAN_OUT     32
+#define TMC_FAN_OUT_MAX 1024
+
+struct tmc_config_disk {
+	struct tmc_object_header_disk header;
+	le32_t chunk_bytes;
+	le32_t fan_out;
+	le32_t hash;
+	uint8_t zero[84];
+	struct tmc_id check;
+};
+static_assert(sizeof(struct tmc_config_disk) == 256, "format");
+
+enum tmc_blob_type {
+	TMC_BLOB_CHUNK = 1,
+	TMC_BLOB_NODE = 2,
+};
+
+enum tmc_codec_kind {
+	TMC_CODEC_RAW = 0,
+	TMC_CODEC_LZ4 = 1,
+};
+
+#define TMC_BLOB_MAGIC "BLOB"
+
+struct tmc_blob_info_disk { /* shared by blob header, footer entry */
+	uint8_t type;
+	uint8_t codec;
+	le16_t zero;
+	le32_t stored_bytes;
+	le32_t raw_bytes;
+};
+
+struct tmc_blob_header_disk {
+	uint8_t magic[4];
+	struct tmc_blob_info_disk info;
+	struct tmc_id id;
+};
+static_assert(sizeof(struct tmc_blob_header_disk) == 48, "format");
+
+struct tmc_footer_entry_disk {
+	le32_t offset;
+	struct tmc_blob_info_disk info;
+	struct tmc_id id;
+};
+static_assert(sizeof(struct tmc_footer_entry_disk) == 48, "format");
+
+#define TMC_TRAILER_MAGIC "TAIL"
+
+struct tmc_trailer_disk {
+	uint8_t magic[4];
+	le32_t nr_blobs;
+	le64_t footer_offset;
+	uint8_t zero[12];
+	le32_t crc;
+	struct tmc_id name;
+};
+static_assert(sizeof(struct tmc_trailer_disk) == 64, "format");
+
+#define TMC_INDEX_BLOCK_BYTES 4096u
+
+struct tmc_index_entry_disk {
+	struct tmc_id id;
+	uint8_t type;
+	uint8_t codec;
+	le16_t zero;
+	le32_t pack;
+	le32_t offset;
+	le32_t stored_bytes;
+	le32_t raw_bytes;
+};
+static_assert(sizeof(struct tmc_index_entry_disk) == 52, "format");
+
+#define TMC_INDEX_BLOCK_ENTRIES 78u
+#define TMC_INDEX_BLOCK_PACKS   127u
+
+struct tmc_index_head_disk {
+	struct tmc_object_header_disk header;
+	le64_t nr_entries;
+	le32_t nr_packs;
+	uint8_t zero[3952];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_index_head_disk) == TMC_INDEX_BLOCK_BYTES, "format");
+
+struct tmc_index_entries_disk {
+	struct tmc_index_entry_disk entries[TMC_INDEX_BLOCK_ENTRIES];
+	uint8_t zero[36];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_index_entries_disk) == TMC_INDEX_BLOCK_BYTES, "format");
+
+struct tmc_index_packs_disk {
+	struct tmc_id packs[TMC_INDEX_BLOCK_PACKS];
+	uint8_t zero[28];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_index_packs_disk) == TMC_INDEX_BLOCK_BYTES, "format");
+
+#define TMC_NODE_MAGIC "NODE"
+
+struct tmc_node_header_disk {
+	uint8_t magic[4];
+	uint8_t level;
+	uint8_t zero;
+	le16_t count;
+	uint8_t zero2[8];
+};
+static_assert(sizeof(struct tmc_node_header_disk) == 16, "format");
+
+#define TMC_NODE_BYTES(count) ((uint32_t)(sizeof(struct tmc_node_header_disk) + \
+					  (count) * sizeof(struct tmc_id)))
+
+#define TMC_POINT_BYTES_MAX 65536u
+
+struct tmc_point_disk {
+	struct tmc_object_header_disk header;
+	struct tmc_id parent;
+	struct tmc_id root;
+	le32_t levels;
+	le32_t chunk_bytes;
+	le64_t volume_bytes;
+	le64_t cut_time_ns;
+	le64_t changed_bytes;
+	le64_t read_bytes;
+	le64_t stored_bytes;
+	le64_t unreadable_chunks;
+	le32_t strings_bytes;
+	le32_t nr_strings;
+	uint8_t zero[64];
+};
+static_assert(sizeof(struct tmc_point_disk) == 320, "format");
+
+struct tmc_string_disk {
+	le16_t tag;
+	le16_t bytes;
+};
+static_assert(sizeof(struct tmc_string_disk) == 4, "format");
+
+#endif

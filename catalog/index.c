@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Interpolation between the blocks that are known to lie below and above: ids
+ * are uniform, so two or three probes will do; after a few more, halving takes
+ * over, so that ids chosen by an enemy cost log n and not n.
+ *
+ * pread instead of a mapping: see docs/format.md. Each block that is read is
+ * checked, each time. What an entry says is checked by whoever reads the pack.
+ */
+#include "catalog/index.h"
+
+#include "catalog/index_block.h"
+#include "catalog/object.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+#include "common/io.h"
+#include "common/zero.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct tmc_index {
+	int fd;
+	struct tmc_id id; /* zero for a scratch run */
+	uint64_t bytes;
+	uint64_t nr_entries;
+	uint64_t nr_entry_blocks;
+	uint32_t nr_packs;
+	uint8_t unique[TMC_UNIQUE_BYTES];
+	uint8_t *image; /* all blocks, checked; or NULL */
+	char text[TMC_STORE_TEXT];
+};
+
+static uint64_t div_round_up(uint64_t a, uint64_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static int index_damaged(const struct tmc_index *index, uint64_t block)
+{
+	return failure_set(-EBADMSG, "%s is damaged at byte %llu", index->text,
+			   (unsigned long long)(block * TMC_INDEX_BLOCK_BYTES));
+}
+
+static int read_block(struct tmc_index *index, uint64_t number, void *ret_block)
+{
+	int ret;
+
+	if (index->image) {
+		memcpy(ret_block, index->image + number * TMC_INDEX_BLOCK_BYTES,
+		       TMC_INDEX_BLOCK_BYTES);
+		return 0;
+	}
+	ret = io_read_full(index->fd, ret_block, TMC_INDEX_BLOCK_BYTES,
+			   number * TMC_INDEX_BLOCK_BYTES);
+	if (ret == -ENODATA)
+		return index_damaged(index, number);
+	if (ret < 0)
+		return failure_set(ret, "cannot read %s: %s", index->text, strerror(-ret));
+	if (tmc_index_block_crc(ret_block, number, index->unique) !=
+	    get_le32(tmc_index_block_crc_field(ret_block)))
+		return index_damaged(index, number);
+	return 0;
+}
+
+static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
+{
+	struct tmc_index_head_disk head;
+	int ret;
+
+	if (index->bytes < sizeof(head) || index->bytes % TMC_INDEX_BLOCK_BYTES)
+		return failure_set(-EBADMSG, "%s is damaged: it is cut off", index->text);
+	ret = io_read_full(index->fd, &head, sizeof(head), 0);
+	if (ret < 0)
+		return failure_set(ret, "cannot read %s: %s", index->text, strerror(-ret));
+	ret = tmc_object_header_check(&head.header, TMC_OBJECT_INDEX, repo_id, index->text, NULL);
+	if (ret < 0)
+		return ret;
+	memcpy(index->unique, head.header.unique, sizeof(index->unique));
+	index->nr_entries = get_le64(head.nr_entries);
+	index->nr_packs = get_le32(head.nr_packs);
+	index->nr_entry_blocks = div_round_up(index->nr_entries, TMC_INDEX_BLOCK_ENTRIES);
+	if (tmc_index_block_crc(&head, 0, index->unique) != get_le32(head.crc) ||
+	    !index->nr_entries || !is_zero(head.zero, sizeof(head.zero)))
+		return index_damaged(index, 0);
+	if (index->nr_entries > index->bytes ||
+	    index->bytes / TMC_INDEX_BLOCK_BYTES != 1 + index->nr_entry_blocks +
+			div_round_up(index->nr_packs, TMC_INDEX_BLOCK_PACKS))
+		return failure_set(-EBADMSG, "%s is damaged: its size is not what it says",
+				   index->text);
+	return 0;
+}
+
+static int open_fd(struct tmc_index *index, const struct tmc_id *repo_id,
+		   struct tmc_index **ret_index)
+{
+	int ret = read_head(index, repo_id);
+
+	if (ret < 0) {
+		tmc_index_close(index);
+		return ret;
+	}
+	*ret_index = index;
+	return 0;
+}
+
+int tmc_index_open(struct tmc_store *store, const struct tmc_id *repo_id, const struct tmc_id *id,
+		   struct tmc_index **ret_index)
+{
+	struct tmc_index *index = calloc(1, sizeof(*index));
+	int ret;
+
+	if (!index)
+		return failure_set(-ENOMEM, "out of memory");
+	index->id = *id;
+	tmc_store_describe(store, TMC_STORE_INDEX, id, index->text);
+	ret = tmc_store_get(store, TMC_STORE_INDEX, id, &index->fd, &index->bytes);
+	if (ret < 0) {
+		free(index);
+		return ret;
+	}
+	return open_fd(index, repo_id, ret_index);
+}
+
+int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_index **ret_index)
+{
+	struct tmc_index *index = calloc(1, sizeof(*index));
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	if (!index || end < 0) {
+		free(index);
+		close(fd);
+		return failure_set(-ENOMEM, "out of memory");
+	}
+	index->fd = fd;
+	index->bytes = (uint64_t)end;
+	snprintf(index->text, sizeof(index->text), "a scratch file of this backup");
+	if (open_fd(index, repo_id, ret_index) < 0)
+		return -EBADMSG;
+	index->nr_packs = UINT32_MAX; /* its packs have no names yet */
+	return 0;
+}
+
+void tmc_index_close(struct tmc_index *index)
+{
+	if (!index)
+		return;
+	close(index->fd);
+	free(index->image);
+	free(index);
+}
+
+int tmc_index_load(struct tmc_index *index)
+{
+	CLEANUP_FREE uint8_t *image = malloc(index->bytes);
+	uint64_t nr_blocks = index->bytes / TMC_INDEX_BLOCK_BYTES;
+
+	if (!image)
+		return failure_set(-ENOMEM, "out of memory");
+	for (uint64_t block = 0; block < nr_blocks; block++) {
+		int ret = read_block(index, block, image + block * TMC_INDEX_BLOCK_BYTES);
+
+		if (ret < 0)
+			return ret;
+	}
+	index->image = image;
+	image = NULL;
+	return 0;
+}
+
+const char *tmc_index_text(const struct tmc_index *index)
+{
+	return index->text;
+}
+
+const struct tmc_id *tmc_index_id(const struct tmc_index *index)
+{
+	return &index->id;
+}
+
+uint64_t tmc_index_bytes(const struct tmc_index *index)
+{
+	return index->bytes;
+}
+
+uint64_t tmc_index_nr_entries(const struct tmc_index *index)
+{
+	return index->nr_entries;
+}
+
+uint32_t tmc_index_nr_packs(const struct tmc_index *index)
+{
+	return index->nr_packs;
+}
+
+static uint32_t entries_in_block(const struct tmc_index *index, uint64_t block)
+{
+	uint64_t left = index->nr_entries - (block - 1) * TMC_INDEX_BLOCK_ENTRIES;
+
+	return left < TMC_INDEX_BLOCK_ENTRIES ? (uint32_t)left : TMC_INDEX_BLOCK_ENTRIES;
+}
+
+static int get_entry(const struct tmc_index *index, const struct tmc_index_entry_disk *disk,
+		     uint64_t block, struct tmc_entry *ret_entry)
+{
+	*ret_entry = (struct tmc_entry){
+		.blob = {
+			.id = disk->id,
+			.type = disk->type,
+			.codec = disk->codec,
+			.stored_bytes = get_le32(disk->stored_bytes),
+			.raw_bytes = get_le32(disk->raw_bytes),
+		},
+		.pack = get_le32(disk->pack),
+		.offset = get_le32(disk->offset),
+	};
+	if (get_le16(disk->zero) || ret_entry->pack >= index->nr_packs)
+		return index_damaged(index, block);
+	return 0;
+}
+
+static int compare_key(const struct tmc_index_entry_disk *disk, enum tmc_blob_type type,
+		       const struct tmc_id *id)
+{
+	int order = memcmp(&disk->id, id, sizeof(*id));
+
+	return order ? order : (int)disk->type - (int)type;
+}
+
+int tmc_entry_compare(const struct tmc_entry *a, const struct tmc_entry *b)
+{
+	int order = memcmp(&a->blob.id, &b->blob.id, sizeof(a->blob.id));
+
+	return order ? order : (int)a->blob.type - (int)b->blob.type;
+}
+
+static int find_in_block(struct tmc_index *index, const struct tmc_index_entries_disk *disk,
+			 uint64_t block, enum tmc_blob_type type, const struct tmc_id *id,
+			 struct tmc_entry *ret_entry, uint64_t *ret_position)
+{
+	uint32_t low = 0, high = entries_in_block(index, block);
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		int order = compare_key(&disk->entries[middle], type, id);
+
+		if (!order) {
+			if (ret_position)
+				*ret_position = (block - 1) * TMC_INDEX_BLOCK_ENTRIES + middle;
+			return get_entry(index, &disk->entries[middle], block, ret_entry) ?: 1;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+#define NR_INTERPOLATIONS 6
+
+int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struct tmc_id *id,
+		   struct tmc_entry *ret_entry, uint64_t *ret_position)
+{
+	uint64_t low = 1, high = index->nr_entry_blocks; /* the block is among these */
+	uint64_t low_key = 0, high_key = UINT64_MAX, key = get_be64(id->bytes);
+	struct tmc_index_entries_disk disk;
+
+	for (unsigned int probe = 0; low <= high; probe++) {
+		uint64_t block = low + (high - low) / 2;
+		uint32_t nr;
+		int ret;
+
+		if (probe < NR_INTERPOLATIONS && key >= low_key && key <= high_key &&
+		    high_key > low_key)
+			block = low + (uint64_t)((unsigned __int128)(key - low_key) * (high - low) /
+						 (high_key - low_key));
+		ret = read_block(index, block, &disk);
+		if (ret < 0)
+			return ret;
+		nr = entries_in_block(index, block);
+		if (compare_key(&disk.entries[0], type, id) > 0) {
+			high = block - 1;
+			high_key = get_be64(disk.entries[0].id.bytes);
+		} else if (compare_key(&disk.entries[nr - 1], type, id) < 0) {
+			low = block + 1;
+			low_key = get_be64(disk.entries[nr - 1].id.bytes);
+		} else {
+			return find_in_block(index, &disk, block, type, id, ret_entry,
+					     ret_position);
+		}
+	}
+	return 0;
+}
+
+int tmc_index_pack(struct tmc_index *index, uint32_t pack, struct tmc_id *ret_id)
+{
+	struct tmc_index_packs_disk disk;
+	int ret;
+
+	if (pack >= index->nr_packs)
+		return index_damaged(index, 0);
+	ret = read_block(index, 1 + index->nr_entry_blocks + pack / TMC_INDEX_BLOCK_PACKS, &disk);
+	if (!ret)
+		*ret_id = disk.packs[pack % TMC_INDEX_BLOCK_PACKS];
+	return ret;
+}
+
+int tmc_index_next(struct tmc_index_cursor *cursor, struct tmc_entry *ret_entry)
+{
+	uint64_t block = 1 + cursor->position / TMC_INDEX_BLOCK_ENTRIES;
+	uint32_t nth = cursor->position % TMC_INDEX_BLOCK_ENTRIES;
+	int ret;
+
+	if (cursor->position == cursor->index->nr_entries)
+		return 0;
+	if (!nth) {
+		ret = read_block(cursor->index, block, &cursor->block);
+		if (ret < 0)
+			return ret;
+	}
+	cursor->position++;
+	return get_entry(cursor->index, &cursor->block.entries[nth], block, ret_entry) ?: 1;
+}

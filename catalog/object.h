@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The header that every object begins with.
+ */
+#ifndef CATALOG_OBJECT_H
+#define CATALOG_OBJECT_H
+
+#include "catalog/format.h"
+
+/** Errors: -EIO (no randomness). */
+int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_object_type type,
+			   const struct tmc_id *repo_id);
+
+/**
+ * Check a header read from disk, in the order of docs/format.md. what: how an
+ * error names the object. repo_id NULL: any repository's. ret_ro_compat: unknown
+ * bits, NULL to ignore them. Errors: -EBADMSG, -EPROTONOSUPPORT.
+ */
+int tmc_object_header_check(const struct tmc_object_header_disk *header, enum tmc_object_type type,
+			    const struct tmc_id *repo_id, const char *what,
+			    uint64_t *ret_ro_compat);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * An open repository, as the rest of the catalog sees it.
+ */
+#ifndef CATALOG_REPO_H
+#define CATALOG_REPO_H
+
+#include "catalog/blob.h"
+#include "catalog/index_set.h"
+#include "catalog/pack.h"
+#include "catalog/store.h"
+
+struct tmc_repo { /* constant once open */
+	struct tmc_store *store;
+	struct tmc_repo_info info;
+	struct tmc_limits limits;
+	uint64_t ro_compat; /* unknown bits: read only */
+	struct tmc_index_set *indexes;
+	struct tmc_pack_cache *packs;
+};
+
+#endif

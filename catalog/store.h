@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Where objects lie: a directory, or later an object store. An object is written
+ * as a draft that nobody sees and gets its name when it is sealed; invariants 1,
+ * 2, 3 and 9 of docs/format.md are kept here.
+ */
+#ifndef CATALOG_STORE_H
+#define CATALOG_STORE_H
+
+#include "tidemark.h"
+
+enum tmc_store_kind {
+	TMC_STORE_CONFIG, /* one object; its id is ignored */
+	TMC_STORE_PACK,
+	TMC_STORE_INDEX,
+	TMC_STORE_POINT,
+};
+
+struct tmc_store; /**< constant once open: may be shared by threads */
+
+/** Make the directories. Errors: -EEXIST (a config is there), -ENOTEMPTY. */
+int tmc_store_create(const char *path);
+int tmc_store_open(const char *path, struct tmc_store **ret_store);
+void tmc_store_close(struct tmc_store *store);
+
+/** What an error calls an object: its path. */
+#define TMC_STORE_TEXT 512
+const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kind kind,
+			       const struct tmc_id *id, char ret_text[TMC_STORE_TEXT]);
+
+/** Open an object to read. Errors: -ENOENT. */
+int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
+		  int *ret_fd, uint64_t *ret_bytes);
+
+/** The ids of all objects of a kind, in ascending order; freed with free(). */
+int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
+		   size_t *ret_nr);
+
+/** An object in the making, used by one thread at a time. */
+struct tmc_draft;
+
+int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft);
+/** Append. */
+int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes);
+/**
+ * Sync, then name; frees the draft in every case. The name of a pack is durable
+ * only after tmc_store_sync_packs, that of others on return. A point whose name
+ * cannot be made durable is taken back (invariant 6).
+ */
+int tmc_store_seal(struct tmc_draft *draft, enum tmc_store_kind kind, const struct tmc_id *id);
+void tmc_store_discard(struct tmc_draft *draft);
+
+/** Make the names of packs durable; bit n of word n / 64: some begin with byte n. */
+int tmc_store_sync_packs(struct tmc_store *store, const uint64_t first_bytes[4]);
+/** Make durable what others have named in index/ (invariant 5). */
+int tmc_store_sync_index(struct tmc_store *store);
+
+/** A file without a name for what does not fit in memory. */
+int tmc_store_scratch(struct tmc_store *store, int *ret_fd);
+
+/** Remove the drafts of dead writers of this host. Never fails a backup. */
+void tmc_store_clean(struct tmc_store *store);
+
+#endif

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The store as a directory. Drafts lie in tmp/ as <host>.<pid>.<n> and are locked
+ * by their writer with flock(); whose lock is free has lost its writer. Files of
+ * other hosts are left alone: a network file system may not carry the lock.
+ *
+ * A failed fsync is returned and never tried again: the kernel may have dropped
+ * the dirty pages and would report success the second time.
+ */
+#include "catalog/store.h"
+
+#include "catalog/id.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+#include "common/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define NAME_BYTES 160
+
+struct tmc_store {
+	int root_fd;
+	char host[64];
+	char path[256];
+};
+
+struct tmc_draft {
+	struct tmc_store *store;
+	int fd;
+	uint64_t bytes;
+	char name[NAME_BYTES];
+};
+
+static const char *const directories[] = { "packs", "index", "points", "tmp" };
+
+static int store_error(const struct tmc_store *store, int error, const char *verb, const char *name)
+{
+	const char *remedy = "";
+
+	if (error == -ENOSPC || error == -EDQUOT)
+		remedy = "; free some space there and run it again";
+	else if (error == -EACCES || error == -EPERM)
+		remedy = "; run it as a user who may";
+	else if (error == -EROFS)
+		remedy = "; mount it writable";
+	else if (error == -EIO)
+		remedy = "; look for errors of its disk in the kernel's log";
+	return failure_set(error, "cannot %s %s/%s: %s%s", verb, store->path, name,
+			   strerror(-error), remedy);
+}
+
+static void object_name(enum tmc_store_kind kind, const struct tmc_id *id, char ret_name[NAME_BYTES])
+{
+	char digits[TMC_ID_TEXT] = "";
+
+	if (kind != TMC_STORE_CONFIG)
+		tmc_id_format(id, digits);
+	switch (kind) {
+	case TMC_STORE_CONFIG:
+		strcpy(ret_name, "config");
+		break;
+	case TMC_STORE_PACK:
+		snprintf(ret_name, NAME_BYTES, "packs/%.2s/%s", digits, digits);
+		break;
+	case TMC_STORE_INDEX:
+		snprintf(ret_name, NAME_BYTES, "index/%s", digits);
+		break;
+	case TMC_STORE_POINT:
+		snprintf(ret_name, NAME_BYTES, "points/%s", digits);
+		break;
+	}
+}
+
+const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kind kind,
+			       const struct tmc_id *id, char ret_text[TMC_STORE_TEXT])
+{
+	char name[NAME_BYTES];
+
+	object_name(kind, id, name);
+	snprintf(ret_text, TMC_STORE_TEXT, "%s/%s", store->path, name);
+	return ret_text;
+}
+
+/* ------------------------------------------------------------------- directory */
+
+static int sync_directory(struct tmc_store *store, const char *name)
+{
+	CLEANUP_CLOSE int fd = io_open(store->root_fd, name, O_RDONLY | O_DIRECTORY);
+	int ret = fd;
+
+	if (fd >= 0)
+		ret = io_sync(fd);
+	return ret < 0 ? store_error(store, ret, "sync", name) : 0;
+}
+
+static int open_directory(int dir_fd, const char *name, DIR **ret_dir)
+{
+	int fd = io_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return fd;
+	*ret_dir = fdopendir(fd);
+	if (!*ret_dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct dirent *next_entry(DIR *dir)
+{
+	struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
+	return entry;
+}
+
+/* What a creation that was cut short leaves may be taken over; nothing else. */
+static int check_vacant(int root_fd, const char *path)
+{
+	CLEANUP_CLOSEDIR DIR *root = NULL;
+	struct dirent *entry;
+	int ret = open_directory(root_fd, ".", &root);
+
+	if (ret < 0)
+		return failure_set(ret, "cannot read %s: %s", path, strerror(-ret));
+	if (!faccessat(root_fd, "config", F_OK, 0))
+		return failure_set(-EEXIST, "%s is a repository already", path);
+	while ((entry = next_entry(root))) {
+		CLEANUP_CLOSEDIR DIR *sub = NULL;
+		bool ours = false;
+
+		for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
+			ours |= !strcmp(entry->d_name, directories[i]);
+		if (!ours || open_directory(root_fd, entry->d_name, &sub) < 0 ||
+		    (strcmp(entry->d_name, "tmp") && next_entry(sub)))
+			return failure_set(-ENOTEMPTY, "%s is not empty: a repository needs an "
+					   "empty directory", path);
+	}
+	if (errno)
+		return failure_set(-errno, "cannot read %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int tmc_store_create(const char *path)
+{
+	CLEANUP_CLOSE int parent_fd = -1;
+	CLEANUP_CLOSE int fd = -1;
+	int ret = io_mkdir(AT_FDCWD, path);
+
+	if (ret < 0 && ret != -EEXIST)
+		return failure_set(ret, "cannot make directory %s: %s", path, strerror(-ret));
+	fd = io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return failure_set(fd, "cannot open directory %s: %s", path, strerror(-fd));
+	ret = check_vacant(fd, path);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		ret = io_mkdir(fd, directories[i]);
+		if (ret < 0 && ret != -EEXIST)
+			return failure_set(ret, "cannot make directory %s/%s: %s", path,
+					   directories[i], strerror(-ret));
+	}
+	ret = io_sync(fd);
+	parent_fd = io_open(fd, "..", O_RDONLY | O_DIRECTORY);
+	if (!ret)
+		ret = parent_fd < 0 ? parent_fd : io_sync(parent_fd);
+	return ret < 0 ? failure_set(ret, "cannot sync %s: %s", path, strerror(-ret)) : 0;
+}
+
+int tmc_store_open(const char *path, struct tmc_store **ret_store)
+{
+	struct tmc_store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return failure_set(-ENOMEM, "out of memory");
+	store->root_fd = io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	if (store->root_fd < 0) {
+		int ret = failure_set(store->root_fd, "cannot open repository %s: %s", path,
+				      strerror(-store->root_fd));
+
+		free(store);
+		return ret;
+	}
+	snprintf(store->path, sizeof(store->path), "%s", path);
+	if (gethostname(store->host, sizeof(store->host) - 1) || !store->host[0])
+		strcpy(store->host, "localhost");
+	for (char *c = store->host; *c; c++)
+		if (*c == '/' || *c == '.')
+			*c = '-';
+	*ret_store = store;
+	return 0;
+}
+
+void tmc_store_close(struct tmc_store *store)
+{
+	if (!store)
+		return;
+	close(store->root_fd);
+	free(store);
+}
+
+/* ------------------------------------------------------------------------ read */
+
+int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
+		  int *ret_fd, uint64_t *ret_bytes)
+{
+	char name[NAME_BYTES];
+	struct stat st;
+	int fd;
+
+	object_name(kind, id, name);
+	fd = io_open(store->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return store_error(store, fd, "open", name);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return failure_set(-EBADMSG, "%s/%s is damaged: it is not a file", store->path,
+				   name);
+	}
+	*ret_fd = fd;
+	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+struct id_list {
+	struct tmc_id *ids;
+	size_t nr, capacity;
+};
+
+/* Names that are no ids are not ours and are passed over. */
+static int list_directory(struct tmc_store *store, const char *name, int first_byte,
+			  struct id_list *list)
+{
+	CLEANUP_CLOSEDIR DIR *dir = NULL;
+	struct dirent *entry;
+	int ret = open_directory(store->root_fd, name, &dir);
+
+	if (ret == -ENOENT && first_byte >= 0)
+		return 0;
+	if (ret < 0)
+		return store_error(store, ret, "list", name);
+	while ((entry = next_entry(dir))) {
+		struct tmc_id id;
+
+		if (!tmc_id_parse(entry->d_name, &id) || (first_byte >= 0 && id.bytes[0] != first_byte))
+			continue;
+		if (list->nr == list->capacity) {
+			size_t capacity = list->capacity ? 2 * list->capacity : 64;
+			void *ids = realloc(list->ids, capacity * sizeof(*list->ids));
+
+			if (!ids)
+				return failure_set(-ENOMEM, "out of memory");
+			list->ids = ids;
+			list->capacity = capacity;
+		}
+		list->ids[list->nr++] = id;
+	}
+	return errno ? store_error(store, -errno, "list", name) : 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tmc_id));
+}
+
+int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
+		   size_t *ret_nr)
+{
+	struct id_list list = { 0 };
+	char name[NAME_BYTES];
+	int ret = 0;
+
+	if (kind == TMC_STORE_PACK) {
+		for (int first = 0; !ret && first < 256; first++) {
+			snprintf(name, sizeof(name), "packs/%02x", first);
+			ret = list_directory(store, name, first, &list);
+		}
+	} else {
+		ret = list_directory(store, kind == TMC_STORE_INDEX ? "index" : "points", -1, &list);
+	}
+	if (ret < 0) {
+		free(list.ids);
+		return ret;
+	}
+	if (list.nr)
+		qsort(list.ids, list.nr, sizeof(*list.ids), compare_ids);
+	*ret_ids = list.ids;
+	*ret_nr = list.nr;
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- write */
+
+/* A cleaner may come between our open and our lock: then the file has no name. */
+static int lock_draft(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return -EAGAIN;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink ? 0 : -EAGAIN;
+}
+
+static int open_draft(struct tmc_store *store, char ret_name[NAME_BYTES])
+{
+	static atomic_uint counter;
+	int fd, ret;
+
+	for (unsigned int tries = 0; tries < 1000; tries++) {
+		snprintf(ret_name, NAME_BYTES, "tmp/%s.%d.%u", store->host, (int)getpid(),
+			 atomic_fetch_add(&counter, 1));
+		fd = io_open(store->root_fd, ret_name, O_RDWR | O_CREAT | O_EXCL);
+		if (fd == -EEXIST)
+			continue;
+		if (fd < 0)
+			return fd;
+		ret = lock_draft(fd);
+		if (!ret)
+			return fd;
+		close(fd);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	return -EEXIST;
+}
+
+int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft)
+{
+	CLEANUP_FREE struct tmc_draft *draft = calloc(1, sizeof(*draft));
+
+	if (!draft)
+		return failure_set(-ENOMEM, "out of memory");
+	draft->store = store;
+	draft->fd = open_draft(store, draft->name);
+	if (draft->fd < 0)
+		return store_error(store, draft->fd, "make", draft->name);
+	*ret_draft = draft;
+	draft = NULL;
+	return 0;
+}
+
+int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes)
+{
+	int ret = io_write_full(draft->fd, data, bytes, draft->bytes);
+
+	if (ret < 0)
+		return store_error(draft->store, ret, "write", draft->name);
+	/* Start the disk early, so that the fsync finds little left to do. */
+	sync_file_range(draft->fd, (off_t)draft->bytes, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+	draft->bytes += bytes;
+	return 0;
+}
+
+void tmc_store_discard(struct tmc_draft *draft)
+{
+	if (!draft)
+		return;
+	if (draft->name[0])
+		io_unlink(draft->store->root_fd, draft->name);
+	close(draft->fd);
+	free(draft);
+}
+
+static void draft_cleanup(struct tmc_draft **draft)
+{
+	tmc_store_discard(*draft);
+}
+
+static int name_draft(struct tmc_draft *draft, const char *name)
+{
+	int root_fd = draft->store->root_fd;
+	int ret = io_rename_new(root_fd, draft->name, root_fd, name);
+
+	if (ret < 0)
+		return store_error(draft->store, ret, "rename to", name);
+	draft->name[0] = '\0';
+	return 0;
+}
+
+int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	__attribute__((cleanup(draft_cleanup))) struct tmc_draft *draft = arg_draft;
+	struct tmc_store *store = draft->store;
+	char name[NAME_BYTES];
+	int ret;
+
+	ret = io_sync(draft->fd);
+	if (ret < 0)
+		return store_error(store, ret, "sync", draft->name);
+	object_name(kind, id, name);
+	if (kind == TMC_STORE_PACK) {
+		char directory[] = "packs/xx";
+
+		memcpy(directory, name, sizeof(directory) - 1);
+		ret = io_mkdir(store->root_fd, directory);
+		if (ret < 0 && ret != -EEXIST)
+			return store_error(store, ret, "make directory", directory);
+	}
+	ret = name_draft(draft, name);
+	if (ret < 0 || kind == TMC_STORE_PACK)
+		return ret;
+	ret = sync_directory(store, kind == TMC_STORE_CONFIG ? "." :
+				    kind == TMC_STORE_INDEX ? "index" : "points");
+	if (ret < 0 && kind != TMC_STORE_INDEX)
+		io_unlink(store->root_fd, name);
+	return ret;
+}
+
+int tmc_store_sync_packs(struct tmc_store *store, const uint64_t first_bytes[4])
+{
+	int ret = 0;
+
+	for (unsigned int first = 0; !ret && first < 256; first++) {
+		char name[] = "packs/xx";
+
+		if (!(first_bytes[first / 64] >> first % 64 & 1))
+			continue;
+		snprintf(name, sizeof(name), "packs/%02x", first);
+		ret = sync_directory(store, name);
+	}
+	return ret ? ret : sync_directory(store, "packs");
+}
+
+int tmc_store_sync_index(struct tmc_store *store)
+{
+	return sync_directory(store, "index");
+}
+
+int tmc_store_scratch(struct tmc_store *store, int *ret_fd)
+{
+	char name[NAME_BYTES];
+	int fd = open_draft(store, name);
+
+	if (fd < 0)
+		return store_error(store, fd, "make", name);
+	io_unlink(store->root_fd, name);
+	*ret_fd = fd;
+	return 0;
+}
+
+void tmc_store_clean(struct tmc_store *store)
+{
+	CLEANUP_CLOSEDIR DIR *dir = NULL;
+	size_t host_length = strlen(store->host);
+	struct dirent *entry;
+
+	if (open_directory(store->root_fd, "tmp", &dir) < 0)
+		return;
+	while ((entry = next_entry(dir))) {
+		CLEANUP_CLOSE int fd = -1;
+
+		if (strncmp(entry->d_name, store->host, host_length) ||
+		    entry->d_name[host_length] != '.')
+			continue;
+		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+			io_unlink(dirfd(dir), entry->d_name);
+	}
+}

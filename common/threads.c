@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Fewer threads than asked for are enough; none at all is an error.
+ */
+#include "common/threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+struct threads {
+	unsigned int nr;
+	pthread_t ids[];
+};
+
+unsigned int threads_nr(unsigned int nr, unsigned int max)
+{
+	cpu_set_t cpus;
+
+	if (!nr)
+		nr = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
+	return nr < 1 ? 1 : nr > max ? max : nr;
+}
+
+int threads_start(unsigned int nr, unsigned int max, void *(*run)(void *context), void *context,
+		  struct threads **ret_threads)
+{
+	struct threads *threads;
+
+	nr = threads_nr(nr, max);
+	threads = calloc(1, sizeof(*threads) + nr * sizeof(pthread_t));
+	if (!threads)
+		return -ENOMEM;
+	while (threads->nr < nr && !pthread_create(&threads->ids[threads->nr], NULL, run, context))
+		threads->nr++;
+	if (!threads->nr) {
+		free(threads);
+		return -EAGAIN;
+	}
+	*ret_threads = threads;
+	return 0;
+}
+
+void threads_join(struct threads *threads)
+{
+	if (!threads)
+		return;
+	while (threads->nr)
+		pthread_join(threads->ids[--threads->nr], NULL);
+	free(threads);
+}
