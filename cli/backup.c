@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * tidemark backup: one restore point.
+ */
+#include "agent/backup.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "common/size_text.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static const char help[] =
+	"Usage: tidemark backup DEVICE|NAME [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
+	"Store a restore point of an attached device, as it is at one instant. The first\n"
+	"backup reads everything, later ones what was written since the last. Each point is\n"
+	"a full image and needs no other point to be restored.\n\n"
+	"File systems on the device are frozen for the instant of the cut, so that the image\n"
+	"is clean; writes go on at once while the image is read.\n\n"
+	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
+	"      --full       read everything, whatever was tracked\n"
+	"      --no-freeze  do not freeze: the image is as after a power cut\n"
+	"      --json       report one JSON object\n"
+	"  -q, --quiet      no progress, no notes, no report\n"
+	"  -h, --help       this text\n\n"
+	"Exit status 5: the point was made, but the device could not read all of itself.\n\n"
+	"Example: tidemark backup /dev/vdb -r /backup/repo";
+
+static void report_json(const struct backup_result *result)
+{
+	struct json_object *object = json_object_new_object();
+	char id[TMC_ID_TEXT];
+
+	tmc_id_format(&result->point.id, id);
+	json_add_text(object, "point", id);
+	json_add_text(object, "kind", result->full ? "full" : "incremental");
+	json_add_text(object, "volume", result->point.volume.name);
+	json_add_text(object, "volume_id", result->point.volume.volume_id);
+	json_add_number(object, "volume_bytes", result->point.volume.volume_bytes);
+	json_add_number(object, "changed_bytes", result->point.changed_bytes);
+	json_add_number(object, "frozen_bytes", result->frozen_bytes);
+	json_add_number(object, "read_bytes", result->read_bytes);
+	json_add_number(object, "preserved_bytes", result->preserved_bytes);
+	json_add_number(object, "stored_bytes", result->point.stored_bytes);
+	json_add_number(object, "unreadable_chunks", result->point.unreadable_chunks);
+	json_add_number(object, "cut_time_ns", result->point.cut_time_ns);
+	json_add_bool(object, "freeze", result->froze);
+	json_add_bool(object, "acknowledged", result->acknowledged);
+	json_add_number(object, "attempts", result->attempts);
+	json_add_ms(object, "seconds", result->elapsed_ms);
+	json_print(object);
+}
+
+static void report_text(const struct backup_result *result)
+{
+	char id[TMC_ID_TEXT];
+	char size[SIZE_TEXT_BYTES];
+	char read[SIZE_TEXT_BYTES];
+	char changed[SIZE_TEXT_BYTES];
+	char stored[SIZE_TEXT_BYTES];
+
+	tmc_id_format(&result->point.id, id);
+	printf("point %.12s of %s (%s): %s, read %s, changed %s, stored %s, %" PRIu64 ".%" PRIu64
+	       " s\n",
+	       id, result->point.volume.name,
+	       size_text_format(result->point.volume.volume_bytes, size),
+	       result->full ? "full" : "incremental", size_text_format(result->read_bytes, read),
+	       size_text_format(result->point.changed_bytes, changed),
+	       size_text_format(result->point.stored_bytes, stored), result->elapsed_ms / 1000,
+	       result->elapsed_ms / 100 % 10);
+}
+
+static enum exit_status backup(const struct backup_request *request, bool json, bool quiet)
+{
+	struct backup_result result;
+	int r = backup_run(request, &result);
+
+	if (r < 0)
+		return command_failure(r);
+	if (json)
+		report_json(&result);
+	else if (!quiet)
+		report_text(&result);
+	if (!result.point.unreadable_chunks)
+		return EXIT_STATUS_OK;
+	fprintf(stderr, "tidemark: %s: %" PRIu64 " chunks could not be read from the device; the "
+		"point names them, restore leaves zeros there\n", request->volume,
+		result.point.unreadable_chunks);
+	return EXIT_STATUS_DAMAGED;
+}
+
+enum exit_status command_backup(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"repo", required_argument, NULL, 'r'},
+		{"full", no_argument, NULL, 'f'},
+		{"no-freeze", no_argument, NULL, 'z'},
+		{"json", no_argument, NULL, 'j'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct backup_request request = {.freeze = true};
+	bool quiet = false;
+	bool json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, ":r:qh", options, NULL)) != -1) {
+		switch (option) {
+		case 'r':
+			request.repository = optarg;
+			break;
+		case 'f':
+			request.full = true;
+			break;
+		case 'z':
+			request.freeze = false;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'q':
+			quiet = true;
+			break;
+		case 'h':
+			puts(help);
+			return EXIT_STATUS_OK;
+		default:
+			return command_bad_option("backup", option, argv);
+		}
+	}
+	if (argc - optind != 1)
+		return command_usage("backup", "backup: give one device or attachment");
+	request.repository = command_repository("backup", request.repository);
+	if (!request.repository)
+		return EXIT_STATUS_USAGE;
+	request.volume = argv[optind];
+	request.progress = !quiet;
+	request.notice = quiet ? NULL : command_notice;
+	return backup(&request, json, quiet);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Every message is one line that begins with the command's name, so that it can
+ * be found in a log.
+ */
+#include "cli/command.h"
+#include "common/failure.h"
+#include "common/size_text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tidemark.h>
+
+enum exit_status command_failure(int error)
+{
+	fprintf(stderr, "tidemark: %s\n", failure_text()[0] ? failure_text() : strerror(-error));
+	return exit_status_of(error);
+}
+
+enum exit_status command_catalog_failure(int error)
+{
+	fprintf(stderr, "tidemark: %s\n", tmc_error_text());
+	return exit_status_of(error);
+}
+
+enum exit_status command_usage(const char *verb, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "tidemark: %s; see \"tidemark %s%s--help\"\n", text, verb, *verb ? " " : "");
+	return EXIT_STATUS_USAGE;
+}
+
+enum exit_status command_bad_option(const char *verb, int option, char **argv)
+{
+	return command_usage(verb, "%s: %s", argv[optind - 1],
+			     option == ':' ? "needs a value" : "no such option");
+}
+
+void command_notice(const char *text)
+{
+	fprintf(stderr, "tidemark: note: %s\n", text);
+}
+
+enum exit_status command_size(const char *verb, const char *option, const char *text,
+			      enum command_size kind, uint64_t *ret_number)
+{
+	int r = size_text_parse(text, ret_number);
+
+	if (r < 0)
+		return command_usage(verb, "%s %s: %s", option, text,
+				     r == -ERANGE ? "too large" : "not a number");
+	if (kind == COMMAND_SIZE_CHUNK &&
+	    (*ret_number < TMC_CHUNK_BYTES_MIN || *ret_number > TMC_CHUNK_BYTES_MAX ||
+	     (*ret_number & (*ret_number - 1))))
+		return command_usage(verb, "%s %s: must be a power of two from 4K to 1M", option, text);
+	return EXIT_STATUS_OK;
+}
+
+const char *command_repository(const char *verb, const char *given)
+{
+	if (!given)
+		given = getenv("TIDEMARK_REPOSITORY");
+	if (given && *given)
+		return given;
+	command_usage(verb, "%s: no repository; give one with -r, or set TIDEMARK_REPOSITORY", verb);
+	return NULL;
+}
+
+enum exit_status command_finish_output(enum exit_status status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "tidemark: standard output: %s\n", strerror(errno));
+	return status == EXIT_STATUS_OK ? EXIT_STATUS_FAILED : status;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * tidemark init: an empty repository.
+ */
+#include "cli/command.h"
+#include "common/size_text.h"
+
+#include <stdio.h>
+#include <tidemark.h>
+
+static const char help[] =
+	"Usage: tidemark init REPO [--chunk-size SIZE]\n"
+	"Make a repository in the directory REPO, which must be empty or not exist yet.\n"
+	"Put it on another disk than the devices it will protect. Several devices and\n"
+	"several hosts' backups can share one repository; equal content is stored once.\n\n"
+	"      --chunk-size SIZE  unit of tracking and deduplication, a power of two from\n"
+	"                         4K to 1M (default 64K). Smaller chunks store less for\n"
+	"                         scattered small writes, as of databases; larger ones\n"
+	"                         need less memory and are faster.\n"
+	"  -h, --help             this text\n\n"
+	"Example: tidemark init /backup/repo";
+
+enum exit_status command_init(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"chunk-size", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	uint64_t chunk_bytes = TMC_CHUNK_BYTES_DEFAULT;
+	char size[SIZE_TEXT_BYTES];
+	enum exit_status status;
+	int option;
+	int r;
+
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			status = command_size("init", "--chunk-size", optarg, COMMAND_SIZE_CHUNK,
+					      &chunk_bytes);
+			if (status != EXIT_STATUS_OK)
+				return status;
+			break;
+		case 'h':
+			puts(help);
+			return EXIT_STATUS_OK;
+		default:
+			return command_bad_option("init", option, argv);
+		}
+	}
+	if (argc - optind != 1)
+		return command_usage("init", "init: give one directory for the repository");
+	r = tmc_repo_create(argv[optind], (uint32_t)chunk_bytes);
+	if (r < 0)
+		return command_catalog_failure(r);
+	printf("repository %s made, chunks of %s\n", argv[optind],
+	       size_text_exact(chunk_bytes, size));
+	return EXIT_STATUS_OK;
+}
