@@ -13,8 +13,9 @@
  * A later write to a claimed chunk does not wait for the held one: between writes
  * in flight no block device promises an order.
  *
- * A discard that covers more frozen chunks than the ring could take is completed
- * without being issued: it is a hint, and the file system will give it again.
+ * A discard of more frozen chunks than the ring has room for is completed without
+ * being issued: it is a hint, and honouring it would cost the cut. The price is
+ * space that the device gets back later: at the next trim that covers it.
  */
 #include "preserve.h"
 
@@ -108,7 +109,8 @@ static bool too_much_for_a_hint(const struct tm_attachment *a, const struct bio 
 		return false;
 	bytes = tm_tracker_count_frozen(&a->tracker, first, last) *
 		tm_attachment_chunk_bytes(a, 0);
-	return bytes > tm_ring_bytes(tm_channel_ring(a->channel)) / 4;
+	/* Each worker may be at a discard of its own. */
+	return bytes > tm_ring_room(tm_channel_ring(a->channel)) / TM_NR_PRESERVERS;
 }
 
 static void release_write(struct tm_preserver *p, struct bio *bio)
@@ -135,11 +137,11 @@ static struct bio *next_held(struct tm_preserver *p)
 	struct tm_preserve *preserve = &p->attachment->preserve;
 	struct bio *bio;
 
-	spin_lock_irq(&preserve->lock);
+	raw_spin_lock_irq(&preserve->lock);
 	bio = bio_list_pop(&preserve->held);
 	if (!bio)
 		p->busy = false;
-	spin_unlock_irq(&preserve->lock);
+	raw_spin_unlock_irq(&preserve->lock);
 	return bio;
 }
 
@@ -164,7 +166,7 @@ void tm_preserve_hold_locked(struct tm_attachment *a, struct bio *bio)
 	tm_gate_assert_held();
 	tm_flight_of(bio)->held_since = ktime_get();
 	atomic64_inc(&preserve->nr_held);
-	spin_lock(&preserve->lock);
+	raw_spin_lock(&preserve->lock);
 	bio_list_add(&preserve->held, bio);
 	for (i = 0; i < TM_NR_PRESERVERS && preserve->preservers[i].busy; i++)
 		;
@@ -172,7 +174,7 @@ void tm_preserve_hold_locked(struct tm_attachment *a, struct bio *bio)
 		preserve->preservers[i].busy = true;
 		queue_work(preserve->queue, &preserve->preservers[i].work);
 	}
-	spin_unlock(&preserve->lock);
+	raw_spin_unlock(&preserve->lock);
 }
 
 static void free_preservers(struct tm_preserver *preservers)
@@ -227,7 +229,7 @@ int tm_preserve_create(struct tm_attachment *a)
 {
 	struct tm_preserve *preserve = &a->preserve;
 
-	spin_lock_init(&preserve->lock);
+	raw_spin_lock_init(&preserve->lock);
 	bio_list_init(&preserve->held);
 	preserve->queue = alloc_workqueue("tidemark_preserve",
 					  WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);

@@ -26,7 +26,7 @@ struct tm_preserver;
  */
 struct tm_preserve {
 	struct workqueue_struct *queue; /* set in create; own one: own rescuer */
-	spinlock_t lock;                /* inside the gate */
+	raw_spinlock_t lock;            /* inside the gate */
 	struct bio_list held;           /* lock */
 	struct tm_preserver *preservers; /* attachment mutex; there while a cut is not ended */
 	atomic64_t nr_preserved;        /* chunks, since attach */

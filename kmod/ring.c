@@ -116,11 +116,6 @@ void tm_ring_destroy(struct tm_ring *ring)
 	kfree(ring);
 }
 
-u32 tm_ring_bytes(const struct tm_ring *ring)
-{
-	return ring->bytes;
-}
-
 /* The partner of acquire is the consumer's store: what it read may be overwritten. */
 static int look_at_consumer_locked(struct tm_ring *ring)
 {
@@ -134,6 +129,17 @@ static int look_at_consumer_locked(struct tm_ring *ring)
 		return -EPROTO;
 	ring->consumed_pos = pos;
 	return 0;
+}
+
+u64 tm_ring_room(struct tm_ring *ring)
+{
+	u64 room;
+
+	spin_lock(&ring->lock);
+	look_at_consumer_locked(ring);
+	room = ring->bytes - (ring->reserved_pos - ring->consumed_pos);
+	spin_unlock(&ring->lock);
+	return room;
 }
 
 static u16 *complete_units_at(struct tm_ring *ring, u64 pos)

@@ -24,7 +24,8 @@ struct tm_record {
 struct tm_ring *tm_ring_create(u32 bytes);
 /* No producer is left. Mappings of user space keep their pages. */
 void tm_ring_destroy(struct tm_ring *ring);
-u32 tm_ring_bytes(const struct tm_ring *ring);
+/* Bytes free at this moment. */
+u64 tm_ring_room(struct tm_ring *ring);
 
 /*
  * Append a record, waiting for space until the deadline; many producers at once.
