@@ -16,7 +16,7 @@
 #include "agent/capture.h"
 #include "agent/preserved.h"
 #include "common/cleanup.h"
-#include "common/lock_scope.h"
+#include "common/failure.h"
 #include "common/progress.h"
 
 #include <errno.h>
@@ -49,14 +49,7 @@ void capture_wake(struct capture *capture)
 
 void capture_fail(struct capture *capture, int error)
 {
-	{
-		LOCK_SCOPE(&capture->lock);
-		if (!capture->error) {
-			capture->error = error;
-			snprintf(capture->error_text, sizeof(capture->error_text), "%s",
-				 failure_text());
-		}
-	}
+	first_failure_note(&capture->failure, error);
 	atomic_store(&capture->stopping, true);
 	preserved_cancel(capture->preserved);
 	capture_wake(capture);
@@ -253,7 +246,7 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 			     &capture->preserved);
 	if (r < 0)
 		return r;
-	pthread_mutex_init(&capture->lock, NULL);
+	first_failure_init(&capture->failure);
 	atomic_store(&capture->readers_left, CAPTURE_READERS);
 	atomic_store(&capture->feeder_left, true);
 	frozen_cursor_init(&capture->cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
@@ -265,5 +258,5 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 		.preserved_bytes = capture->preserved_bytes,
 		.unreadable_chunks = atomic_load(&capture->unreadable_chunks),
 	};
-	return capture->error ? failure_set(capture->error, "%s", capture->error_text) : 0;
+	return first_failure_get(&capture->failure);
 }

@@ -19,9 +19,8 @@
 #include "agent/channel.h"
 #include "agent/frozen_cursor.h"
 #include "agent/interrupt.h"
-#include "common/failure.h"
+#include "common/first_failure.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,9 +71,7 @@ struct capture {
 	atomic_uint_least64_t read_bytes;
 	atomic_uint_least64_t unreadable_chunks;
 	uint64_t preserved_bytes; /* the caller's thread's */
-	pthread_mutex_t lock;     /* the next two */
-	int error;                /* the first one */
-	char error_text[1024];
+	struct first_failure failure;
 };
 
 /** Bytes of a run; the volume's last chunk may be shorter than the others. */

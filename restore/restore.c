@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
+#include "common/first_failure.h"
 #include "common/lock_scope.h"
 #include "common/progress.h"
 #include "restore/target.h"
@@ -20,10 +21,9 @@
 struct restore {
 	struct target target;
 	struct progress progress;
-	pthread_mutex_t lock; /* the rest */
+	struct first_failure failure; /* of the target, not of the catalog */
+	pthread_mutex_t lock;         /* result's list */
 	struct restore_result *result;
-	int error; /* the first of our own, with its text */
-	char error_text[1024];
 };
 
 void restore_result_clear(struct restore_result *result)
@@ -33,15 +33,9 @@ void restore_result_clear(struct restore_result *result)
 	result->nr_unreadable = 0;
 }
 
-/* The sentence belongs to the thread that failed: keep it for the one that waits. */
 static int keep_failure(struct restore *restore, int error)
 {
-	LOCK_SCOPE(&restore->lock);
-	if (error < 0 && !restore->error) {
-		restore->error = error;
-		snprintf(restore->error_text, sizeof(restore->error_text), "%s", failure_text());
-	}
-	return error;
+	return error < 0 ? first_failure_note(&restore->failure, error) : 0;
 }
 
 static int on_data(void *context, uint64_t offset, const void *data, size_t bytes)
@@ -122,14 +116,15 @@ static int extract(struct restore *restore, struct tmc_repo *repo,
 		.progress = on_progress,
 		.context = restore,
 	};
+	int failed;
 	int r;
 
 	progress_start(&restore->progress, "restoring", request->progress);
 	r = tmc_point_extract(repo, &restore->result->point, 0, &sink);
 	progress_stop(&restore->progress);
-	if (restore->error)
-		return failure_set(restore->error, "%s; the target is incomplete",
-				   restore->error_text);
+	failed = first_failure_get(&restore->failure);
+	if (failed < 0)
+		return failure_set(failed, "%s; the target is incomplete", failure_text());
 	if (r < 0)
 		return failure_set(r, "%s; %s is incomplete", tmc_error_text(), request->target);
 	return target_finish(&restore->target);
@@ -139,9 +134,10 @@ static int write_point(struct tmc_repo *repo, const struct restore_request *requ
 		       enum target_kind kind, struct restore_result *result)
 {
 	struct restore restore = {.lock = PTHREAD_MUTEX_INITIALIZER, .result = result};
-	int r = target_open(kind, request->target, result->point.volume.volume_bytes,
-			    &restore.target);
+	int r;
 
+	first_failure_init(&restore.failure);
+	r = target_open(kind, request->target, result->point.volume.volume_bytes, &restore.target);
 	if (r < 0)
 		return r;
 	r = extract(&restore, repo, request);
