@@ -44,6 +44,12 @@ static inline uint32_t tmc_limits_raw_bytes(const struct tmc_limits *limits)
 	return limits->chunk_bytes > node_bytes ? limits->chunk_bytes : node_bytes;
 }
 
+/** The largest blob with its header. */
+static inline uint32_t tmc_limits_disk_bytes(const struct tmc_limits *limits)
+{
+	return (uint32_t)sizeof(struct tmc_blob_header_disk) + tmc_limits_raw_bytes(limits);
+}
+
 /** Whether type, codec and lengths are allowed. */
 bool tmc_blob_is_valid(const struct tmc_blob *blob, const struct tmc_limits *limits);
 

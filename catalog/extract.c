@@ -4,10 +4,10 @@
  *
  * Reading a whole point. The caller's thread walks the tree, looks up places and
  * plans reads, a bounded window of chunks at a time; workers read, decode, verify
- * and deliver. Memory does not depend on the size of the point.
- *
- * Not handled: trying another copy of a damaged chunk that is stored twice.
+ * and deliver. Memory does not depend on the size of the point. A chunk that is
+ * damaged where the plan says is looked for at its other places, if it has any.
  */
+#include "catalog/blob_read.h"
 #include "catalog/point.h"
 #include "catalog/read_plan.h"
 #include "catalog/repo.h"
@@ -44,18 +44,13 @@ static void add_progress(struct extract *extract, uint64_t bytes)
 				extract->tree.volume_bytes);
 }
 
-/* The sink's own error has no sentence of ours unless it left one. */
-static int sink_result(int ret)
-{
-	return ret < 0 ? ret : 0;
-}
-
 /* ---------------------------------------------------------------------- worker */
 
 struct worker {
 	struct extract *extract;
 	struct tmc_hash *hash;
 	uint8_t *disk;      /* one read */
+	uint8_t *single;    /* one blob, read from another place */
 	uint8_t *run;       /* plain chunks, contiguous in the volume */
 	uint64_t run_chunk; /* the first of them */
 	uint32_t nr_run;
@@ -73,15 +68,32 @@ static int flush_run(struct worker *worker)
 	if (!bytes)
 		return 0;
 	if (extract->sink->data)
-		ret = sink_result(extract->sink->data(extract->sink->context,
-						      worker->run_chunk * extract->tree.chunk_bytes,
-						      worker->run, bytes));
+		ret = extract->sink->data(extract->sink->context,
+					  worker->run_chunk * extract->tree.chunk_bytes,
+					  worker->run, bytes);
 	if (!ret)
 		add_progress(extract, bytes);
 	return ret;
 }
 
-static int do_piece(struct worker *worker, const struct tmc_read *read,
+static int decode_piece(struct worker *worker, const struct tmc_read *read, bool was_read,
+			const struct tmc_piece *piece, const char *what)
+{
+	uint8_t *raw = worker->run + worker->run_bytes;
+	struct tmc_blob blob;
+	char text[TMC_STORE_TEXT];
+	int ret = -EBADMSG;
+
+	if (was_read)
+		ret = tmc_blob_decode(&piece->blob, worker->disk + (piece->offset - read->offset),
+				      worker->hash, what, piece->offset, raw);
+	if (!ret)
+		return 0;
+	return tmc_blob_read(worker->extract->repo, TMC_BLOB_CHUNK, &piece->blob.id, worker->hash,
+			     worker->single, raw, &blob, text);
+}
+
+static int do_piece(struct worker *worker, const struct tmc_read *read, bool was_read,
 		    const struct tmc_piece *piece, const char *what)
 {
 	const struct tmc_tree *tree = &worker->extract->tree;
@@ -95,9 +107,7 @@ static int do_piece(struct worker *worker, const struct tmc_read *read,
 			       worker->run_bytes + bytes > TMC_BUFFER_BYTES))
 		ret = flush_run(worker);
 	if (!ret)
-		ret = tmc_blob_decode(&piece->blob, worker->disk + (piece->offset - read->offset),
-				      worker->hash, what, piece->offset,
-				      worker->run + worker->run_bytes);
+		ret = decode_piece(worker, read, was_read, piece, what);
 	if (ret < 0)
 		return ret;
 	if (!worker->nr_run)
@@ -112,15 +122,16 @@ static int do_read(struct worker *worker, const struct tmc_read *read)
 	struct tmc_pack_cache *packs = worker->extract->repo->packs;
 	char text[TMC_STORE_TEXT];
 	struct tmc_pack *pack;
-	int ret = tmc_pack_get(packs, &read->pack, &pack);
+	bool was_read = false;
+	int ret = 0;
 
-	if (ret < 0)
-		return ret;
-	ret = tmc_pack_read(packs, pack, worker->disk, read->bytes, read->offset);
-	tmc_pack_put(packs, pack);
+	if (!tmc_pack_get(packs, &read->pack, &pack)) {
+		was_read = !tmc_pack_read(packs, pack, worker->disk, read->bytes, read->offset);
+		tmc_pack_put(packs, pack);
+	}
 	tmc_pack_describe(packs, &read->pack, text);
 	for (uint32_t i = 0; i < read->nr_pieces && !ret; i++)
-		ret = do_piece(worker, read, &read->pieces[i], text);
+		ret = do_piece(worker, read, was_read, &read->pieces[i], text);
 	return ret ? ret : flush_run(worker);
 }
 
@@ -129,10 +140,10 @@ static int init_worker(struct worker *worker)
 	const struct tmc_limits *limits = &worker->extract->repo->limits;
 
 	worker->hash = tmc_hash_create();
-	worker->disk = malloc(TMC_READ_BYTES + tmc_limits_raw_bytes(limits) +
-			      sizeof(struct tmc_blob_header_disk));
+	worker->single = malloc(tmc_limits_disk_bytes(limits));
+	worker->disk = malloc(TMC_READ_BYTES + tmc_limits_disk_bytes(limits));
 	worker->run = aligned_alloc(PAGE_BYTES, TMC_BUFFER_BYTES);
-	if (!worker->hash || !worker->disk || !worker->run)
+	if (!worker->hash || !worker->single || !worker->disk || !worker->run)
 		return failure_set(-ENOMEM, "out of memory");
 	return 0;
 }
@@ -155,6 +166,7 @@ static void *worker_thread(void *context)
 		free(read);
 	}
 	tmc_hash_destroy(worker.hash);
+	free(worker.single);
 	free(worker.disk);
 	free(worker.run);
 	return NULL;
@@ -199,8 +211,7 @@ static int flush_same(struct planner *planner)
 		return 0;
 	bytes = tmc_tree_bytes(tree, planner->same_first, planner->same_nr);
 	if (deliver)
-		ret = sink_result(deliver(sink->context, planner->same_first * tree->chunk_bytes,
-					  bytes));
+		ret = deliver(sink->context, planner->same_first * tree->chunk_bytes, bytes);
 	planner->same_nr = 0;
 	if (!ret)
 		add_progress(planner->extract, bytes);

@@ -156,9 +156,9 @@ static bool nth_member(struct tmc_index_set *set, size_t n, size_t latest, size_
 	return get_member(set, *ret_number, ret_member);
 }
 
-static int find_in_member(struct tmc_index_set *set, struct tmc_index *index,
-			  enum tmc_blob_type type, const struct tmc_id *id,
-			  struct tmc_location *ret_location)
+static int find_in_index(struct tmc_index_set *set, struct tmc_index *index,
+			 enum tmc_blob_type type, const struct tmc_id *id,
+			 struct tmc_location *ret_location)
 {
 	int ret = tmc_index_find(index, type, id, &ret_location->entry, &ret_location->position);
 
@@ -171,6 +171,17 @@ static int find_in_member(struct tmc_index_set *set, struct tmc_index *index,
 	return tmc_index_pack(index, ret_location->entry.pack, &ret_location->pack) ?: 1;
 }
 
+int tmc_index_set_find_in(struct tmc_index_set *set, size_t number, enum tmc_blob_type type,
+			  const struct tmc_id *id, struct tmc_location *ret_location)
+{
+	struct member member;
+
+	if (!get_member(set, number, &member))
+		return 0;
+	ret_location->number = number;
+	return find_in_index(set, member.index, type, id, ret_location);
+}
+
 static int find_once(struct tmc_index_set *set, enum tmc_blob_type type, const struct tmc_id *id,
 		     struct tmc_location *ret_location)
 {
@@ -179,9 +190,10 @@ static int find_once(struct tmc_index_set *set, enum tmc_blob_type type, const s
 	int damage = 0;
 
 	for (size_t n = 0; nth_member(set, n, latest, &number, &member); n++) {
-		int ret = find_in_member(set, member.index, type, id, ret_location);
+		int ret = find_in_index(set, member.index, type, id, ret_location);
 
 		if (ret > 0) {
+			ret_location->number = number;
 			if (n)
 				set->latest = number;
 			return 1;
@@ -234,7 +246,7 @@ int tmc_index_set_has(struct tmc_index_set *set, enum tmc_blob_type type, const 
 		struct tmc_entry *entry = &location.entry;
 		uint32_t bytes;
 
-		if (find_in_member(set, member.index, type, id, &location) <= 0)
+		if (find_in_index(set, member.index, type, id, &location) <= 0)
 			continue;
 		bytes = member.pack_bytes[entry->pack];
 		if (!bytes) {

@@ -27,6 +27,7 @@ int tmc_index_set_refresh(struct tmc_index_set *set);
 struct tmc_location {
 	struct tmc_entry entry; /* valid within the limits; its pack counts in index */
 	struct tmc_index *index;
+	size_t number;          /* of index in the set */
 	uint64_t position;      /* of the entry in index */
 	struct tmc_id pack;
 };
@@ -36,6 +37,10 @@ struct tmc_location {
  */
 int tmc_index_set_find(struct tmc_index_set *set, enum tmc_blob_type type,
 		       const struct tmc_id *id, struct tmc_location *ret_location);
+
+/** The same in one index. Returns 1, 0 (not there), or a negative errno. */
+int tmc_index_set_find_in(struct tmc_index_set *set, size_t number, enum tmc_blob_type type,
+			  const struct tmc_id *id, struct tmc_location *ret_location);
 
 /**
  * Whether a blob need not be stored again: it has a place in a pack that exists and

@@ -7,7 +7,7 @@
  */
 #include "catalog/tree.h"
 
-#include "catalog/pack.h"
+#include "catalog/blob_read.h"
 #include "catalog/repo.h"
 #include "common/failure.h"
 #include "common/zero.h"
@@ -104,32 +104,6 @@ void tmc_node_reader_cleanup(struct tmc_node_reader **reader)
 	tmc_node_reader_destroy(*reader);
 }
 
-static int read_node_blob(struct tmc_node_reader *reader, const struct tmc_id *id,
-			  uint32_t *ret_raw_bytes, char ret_text[TMC_STORE_TEXT])
-{
-	struct tmc_pack_cache *packs = reader->repo->packs;
-	struct tmc_location location;
-	const struct tmc_entry *entry = &location.entry;
-	struct tmc_pack *pack;
-	int ret;
-
-	ret = tmc_index_set_find(reader->repo->indexes, TMC_BLOB_NODE, id, &location);
-	if (ret < 0)
-		return ret;
-	ret = tmc_pack_get(packs, &location.pack, &pack);
-	if (ret < 0)
-		return ret;
-	tmc_pack_describe(packs, &location.pack, ret_text);
-	ret = tmc_pack_read(packs, pack, reader->disk, tmc_blob_disk_bytes(&entry->blob),
-			    entry->offset);
-	tmc_pack_put(packs, pack);
-	if (!ret)
-		ret = tmc_blob_decode(&entry->blob, reader->disk, reader->hash, ret_text,
-				      entry->offset, reader->raw);
-	*ret_raw_bytes = entry->blob.raw_bytes;
-	return ret;
-}
-
 int tmc_node_check(const void *raw, uint32_t raw_bytes, uint32_t level, uint32_t count,
 		   const char *what)
 {
@@ -149,7 +123,7 @@ int tmc_node_read(struct tmc_node_reader *reader, const struct tmc_tree *tree, u
 {
 	uint32_t count = tmc_tree_node_count(tree, level, node);
 	char text[TMC_STORE_TEXT];
-	uint32_t raw_bytes;
+	struct tmc_blob blob;
 	int ret;
 
 	if (tmc_id_is_special(id)) {
@@ -157,9 +131,10 @@ int tmc_node_read(struct tmc_node_reader *reader, const struct tmc_tree *tree, u
 			ret_ids[i] = *id;
 		return 0;
 	}
-	ret = read_node_blob(reader, id, &raw_bytes, text);
+	ret = tmc_blob_read(reader->repo, TMC_BLOB_NODE, id, reader->hash, reader->disk,
+			    reader->raw, &blob, text);
 	if (!ret)
-		ret = tmc_node_check(reader->raw, raw_bytes, level, count, text);
+		ret = tmc_node_check(reader->raw, blob.raw_bytes, level, count, text);
 	if (!ret)
 		memcpy(ret_ids, reader->raw + sizeof(struct tmc_node_header_disk),
 		       count * sizeof(*ret_ids));

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Three passes. Packs: every byte of each pack is compared with its hash once, and
+ * each good blob is noted at the index entries that name it. Indexes: each is
+ * compared with its name. Points: each tree is walked and has to end at noted
+ * entries; a subtree that points share is walked once. For a single point a walk
+ * goes before, to collect the packs that it needs.
+ *
+ * Objects are listed in the order point, index, pack, so that whatever a writer
+ * adds meanwhile is either seen with all that it needs or not at all.
+ */
+#include "catalog/index.h"
+#include "catalog/pack_check.h"
+#include "catalog/point.h"
+#include "catalog/proof.h"
+#include "catalog/repo.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+#include "common/io.h"
+#include "common/lock_scope.h"
+#include "common/threads.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#define WORKERS_MAX 16
+#define READ_BYTES  (1u << 20)
+
+struct verify {
+	struct tmc_repo *repo;
+	struct tmc_proof proof;
+	bool whole; /* every object, not just what a point needs */
+
+	struct tmc_id *packs; /* to check; constant while workers run */
+	size_t nr_packs;
+	atomic_size_t next_pack;
+	atomic_bool out_of_memory;
+
+	pthread_mutex_t lock; /* all below, and calls of damage and progress */
+	void (*damage)(void *context, const char *text);
+	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+	void *context;
+	uint64_t total_bytes;
+	struct tmc_verify_result result;
+};
+
+static void report(struct verify *verify, const char *text)
+{
+	LOCK_SCOPE(&verify->lock);
+	if (verify->damage)
+		verify->damage(verify->context, text);
+}
+
+/* An object, or a part of one, that failure_text() describes. */
+static void note_damage(void *context)
+{
+	struct verify *verify = context;
+
+	report(verify, failure_text());
+	LOCK_SCOPE(&verify->lock);
+	verify->result.damaged_objects++;
+}
+
+static void note_progress(void *context, uint64_t bytes)
+{
+	struct verify *verify = context;
+
+	LOCK_SCOPE(&verify->lock);
+	verify->result.read_bytes += bytes;
+	if (verify->progress)
+		verify->progress(verify->context, verify->result.read_bytes, verify->total_bytes);
+}
+
+static void note_good(void *context, const struct tmc_id *pack, const struct tmc_entry *entry)
+{
+	struct verify *verify = context;
+
+	tmc_proof_add_blob(&verify->proof, pack, entry);
+}
+
+/* ----------------------------------------------------------------------- packs */
+
+static void *pack_thread(void *context)
+{
+	struct verify *verify = context;
+	const struct tmc_pack_check_ops ops = {
+		.good = note_good,
+		.damage = note_damage,
+		.progress = note_progress,
+		.context = verify,
+	};
+	struct tmc_pack_checker *checker = tmc_pack_checker_create(verify->repo, &ops);
+	size_t nth;
+
+	if (!checker) {
+		verify->out_of_memory = true;
+		return NULL;
+	}
+	while ((nth = atomic_fetch_add(&verify->next_pack, 1)) < verify->nr_packs)
+		tmc_pack_check(checker, &verify->packs[nth]);
+	tmc_pack_checker_destroy(checker);
+	return NULL;
+}
+
+static int check_packs(struct verify *verify, unsigned int nr_workers)
+{
+	struct threads *threads;
+	int ret = threads_start(nr_workers, WORKERS_MAX, pack_thread, verify, &threads);
+
+	if (ret < 0)
+		return failure_set(ret, "cannot start to read: %s", strerror(-ret));
+	threads_join(threads);
+	return verify->out_of_memory ? failure_set(-ENOMEM, "out of memory") : 0;
+}
+
+static bool is_listed(const struct verify *verify, const struct tmc_id *pack)
+{
+	size_t low = 0, high = verify->nr_packs;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = memcmp(&verify->packs[middle], pack, sizeof(*pack));
+
+		if (!order)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* Packs that an index names and nobody has are checked too: that reports them. */
+static int list_packs(struct verify *verify)
+{
+	const struct tmc_proof *proof = &verify->proof;
+	size_t nr_missing = 0;
+	void *packs;
+	int ret = 0;
+
+	if (verify->whole)
+		ret = tmc_store_list(verify->repo->store, TMC_STORE_PACK, &verify->packs,
+				     &verify->nr_packs);
+	if (ret < 0)
+		return ret;
+	packs = realloc(verify->packs, (verify->nr_packs + proof->nr_mentions + 1) *
+				       sizeof(*verify->packs));
+	if (!packs)
+		return failure_set(-ENOMEM, "out of memory");
+	verify->packs = packs;
+	for (size_t i = 0; i < proof->nr_mentions; i++) {
+		const struct tmc_pack_mention *mention = &proof->mentions[i];
+
+		if (i && tmc_id_equal(&mention->pack, &mention[-1].pack))
+			continue;
+		if (verify->whole ? !is_listed(verify, &mention->pack) : mention->needed)
+			verify->packs[verify->nr_packs + nr_missing++] = mention->pack;
+	}
+	verify->nr_packs += nr_missing;
+	return 0;
+}
+
+static void sum_up(struct verify *verify)
+{
+	for (size_t i = 0; i < verify->nr_packs; i++) {
+		CLEANUP_CLOSE int fd = -1;
+		uint64_t bytes;
+
+		if (!tmc_store_get(verify->repo->store, TMC_STORE_PACK, &verify->packs[i], &fd,
+				   &bytes))
+			verify->total_bytes += bytes;
+	}
+	for (size_t n = 0; verify->whole && n < verify->proof.nr_indexes; n++)
+		verify->total_bytes +=
+			tmc_index_bytes(tmc_index_set_get(verify->repo->indexes, n));
+}
+
+/* --------------------------------------------------------------------- indexes */
+
+static int check_index_bytes(struct verify *verify, int fd, uint64_t bytes,
+			     const struct tmc_id *id, const char *what)
+{
+	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
+	CLEANUP_FREE uint8_t *data = malloc(READ_BYTES);
+	struct tmc_id real_id;
+	int ret;
+
+	if (!hash || !data)
+		return failure_set(-ENOMEM, "out of memory");
+	ret = tmc_hash_start(hash);
+	for (uint64_t offset = 0; offset < bytes && !ret;) {
+		size_t part = bytes - offset < READ_BYTES ? (size_t)(bytes - offset) : READ_BYTES;
+
+		ret = io_read_full(fd, data, part, offset);
+		if (ret < 0)
+			return failure_set(ret, "cannot read %s: %s", what, strerror(-ret));
+		ret = tmc_hash_update(hash, data, part);
+		offset += part;
+	}
+	note_progress(verify, bytes);
+	if (!ret)
+		ret = tmc_hash_finish(hash, &real_id);
+	if (ret < 0)
+		return ret;
+	return tmc_id_equal(&real_id, id) ? 0 :
+	       failure_set(-EBADMSG, "%s is damaged: it is not what its name says", what);
+}
+
+/* The hash proves that it is as written; opening it proves that it makes sense. */
+static int check_index(struct verify *verify, const struct tmc_id *id)
+{
+	CLEANUP_CLOSE int fd = -1;
+	struct tmc_index *index;
+	char text[TMC_STORE_TEXT];
+	uint64_t bytes;
+	int ret = tmc_store_get(verify->repo->store, TMC_STORE_INDEX, id, &fd, &bytes);
+
+	if (ret < 0)
+		return ret;
+	tmc_store_describe(verify->repo->store, TMC_STORE_INDEX, id, text);
+	ret = check_index_bytes(verify, fd, bytes, id, text);
+	if (!ret)
+		ret = tmc_index_open(verify->repo->store, &verify->repo->info.id, id, &index);
+	if (!ret)
+		tmc_index_close(index);
+	return ret;
+}
+
+/* An entry whose pack is damaged has been reported with the pack. */
+static int check_indexes(struct verify *verify)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	size_t nr;
+	int ret = tmc_store_list(verify->repo->store, TMC_STORE_INDEX, &ids, &nr);
+
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < nr; i++) {
+		ret = check_index(verify, &ids[i]);
+		if (ret == -ENOMEM)
+			return ret;
+		if (ret < 0)
+			note_damage(verify);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------------- points */
+
+struct walk {
+	struct verify *verify;
+	const struct tmc_tree *tree;
+	struct tmc_node_reader *reader;
+	struct tmc_id *ids;  /* fan_out for each level */
+	bool collect;        /* note what is needed; judge nothing */
+	uint64_t nr_lost;    /* chunks */
+	uint64_t first_lost; /* chunk, if nr_lost */
+};
+
+static void lose(struct walk *walk, uint64_t first, uint64_t span)
+{
+	uint64_t left = walk->tree->nr_chunks - first;
+
+	if (!walk->nr_lost)
+		walk->first_lost = first;
+	walk->nr_lost += left < span ? left : span;
+}
+
+/* True if this place has been met before, or is nowhere. */
+static bool collect_blob(struct walk *walk, enum tmc_blob_type type, const struct tmc_id *id)
+{
+	struct tmc_proof *proof = &walk->verify->proof;
+	struct tmc_location location;
+	bool found = false, is_new = false;
+
+	for (size_t n = 0; n < proof->nr_indexes; n++) {
+		struct tmc_pack_mention *mention;
+
+		if (tmc_index_set_find_in(proof->indexes, n, type, id, &location) <= 0)
+			continue;
+		found = true;
+		is_new |= !tmc_proof_set(proof, n, location.position, TMC_PROOF_NEEDED);
+		mention = tmc_proof_mentions(proof, &location.pack);
+		if (mention)
+			mention->needed = true;
+	}
+	return !found || !is_new;
+}
+
+static void walk_chunk(struct walk *walk, uint64_t chunk, const struct tmc_id *id)
+{
+	struct tmc_proof *proof = &walk->verify->proof;
+	struct tmc_location location;
+
+	if (walk->collect) {
+		collect_blob(walk, TMC_BLOB_CHUNK, id);
+		return;
+	}
+	if (!tmc_proof_has_blob(proof, TMC_BLOB_CHUNK, id) ||
+	    tmc_index_set_find(proof->indexes, TMC_BLOB_CHUNK, id, &location) < 0 ||
+	    location.entry.blob.raw_bytes != tmc_tree_chunk_bytes(walk->tree, chunk))
+		lose(walk, chunk, 1);
+}
+
+static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id);
+
+static void walk_ids(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *ids)
+{
+	uint32_t count = tmc_tree_node_count(walk->tree, level, node);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t nth = node * walk->tree->fan_out + i;
+
+		if (tmc_id_is_special(&ids[i]))
+			continue;
+		if (level)
+			walk_node(walk, level - 1, nth, &ids[i]);
+		else
+			walk_chunk(walk, nth, &ids[i]);
+	}
+}
+
+static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id)
+{
+	const struct tmc_tree *tree = walk->tree;
+	struct tmc_proof *proof = &walk->verify->proof;
+	struct tmc_id *ids = walk->ids + (size_t)level * tree->fan_out;
+	uint64_t span = tmc_tree_span_chunks(tree, level) * tree->fan_out;
+	uint64_t nr_lost = walk->nr_lost;
+	struct tmc_location location;
+	bool shared;
+
+	if (walk->collect && collect_blob(walk, TMC_BLOB_NODE, id))
+		return;
+	if (tmc_index_set_find(proof->indexes, TMC_BLOB_NODE, id, &location) < 0) {
+		lose(walk, node * span, span);
+		return;
+	}
+	/* Only what lies wholly before the end has the same shape in every tree. */
+	shared = (node + 1) * span < tree->nr_chunks;
+	if (!walk->collect && shared &&
+	    tmc_proof_is_set(proof, location.number, location.position, TMC_PROOF_SUBTREE))
+		return;
+	if (tmc_node_read(walk->reader, tree, level, node, id, ids) < 0) {
+		lose(walk, node * span, span);
+		return;
+	}
+	walk_ids(walk, level, node, ids);
+	if (!walk->collect && shared && walk->nr_lost == nr_lost)
+		tmc_proof_set(proof, location.number, location.position, TMC_PROOF_SUBTREE);
+}
+
+static int walk_tree(struct verify *verify, const struct tmc_tree *tree, bool collect,
+		     uint64_t *ret_nr_lost, uint64_t *ret_first_lost)
+{
+	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
+		tmc_node_reader_create(verify->repo);
+	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
+						 sizeof(*ids));
+	struct walk walk = {
+		.verify = verify, .tree = tree, .reader = reader, .ids = ids, .collect = collect,
+	};
+
+	if (!reader || !ids)
+		return failure_set(-ENOMEM, "out of memory");
+	if (!tmc_id_is_special(&tree->root))
+		walk_node(&walk, tree->levels - 1, 0, &tree->root);
+	*ret_nr_lost = walk.nr_lost;
+	*ret_first_lost = walk.first_lost;
+	return 0;
+}
+
+static void lose_point(struct verify *verify, const char *text)
+{
+	report(verify, text);
+	verify->result.damaged_points++;
+}
+
+static int check_point(struct verify *verify, const struct tmc_id *id)
+{
+	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT];
+	uint64_t nr_lost, first_lost;
+	struct tmc_point point;
+	struct tmc_tree tree;
+	int ret = tmc_point_load(verify->repo, id, &point, &tree);
+
+	tmc_id_format(id, digits);
+	verify->result.points++;
+	if (ret == -ENOMEM)
+		return ret;
+	if (ret < 0) {
+		note_damage(verify);
+		snprintf(text, sizeof(text), "restore point %s is lost: it cannot be read", digits);
+		lose_point(verify, text);
+		return 0;
+	}
+	ret = walk_tree(verify, &tree, false, &nr_lost, &first_lost);
+	if (ret < 0 || !nr_lost)
+		return ret;
+	snprintf(text, sizeof(text), "restore point %s of volume \"%s\" is damaged: %llu of its "
+		 "%llu chunks are lost, the first at byte %llu", digits, point.volume.name,
+		 (unsigned long long)nr_lost, (unsigned long long)tree.nr_chunks,
+		 (unsigned long long)(first_lost * tree.chunk_bytes));
+	lose_point(verify, text);
+	return 0;
+}
+
+/* ---------------------------------------------------------------------- verify */
+
+static int run(struct verify *verify, const struct tmc_point *point, unsigned int nr_workers)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	uint64_t ignored;
+	struct tmc_point loaded;
+	struct tmc_tree tree;
+	size_t nr = 0;
+	int ret = 0;
+
+	if (!point)
+		ret = tmc_store_list(verify->repo->store, TMC_STORE_POINT, &ids, &nr);
+	if (!ret)
+		ret = tmc_index_set_refresh(verify->repo->indexes);
+	if (!ret)
+		ret = tmc_proof_init(&verify->proof, verify->repo->indexes, note_damage, verify);
+	if (!ret && point && !tmc_point_load(verify->repo, &point->id, &loaded, &tree))
+		ret = walk_tree(verify, &tree, true, &ignored, &ignored);
+	if (!ret)
+		ret = list_packs(verify);
+	if (ret < 0)
+		return ret;
+	sum_up(verify);
+	ret = check_packs(verify, nr_workers);
+	if (!ret && verify->whole)
+		ret = check_indexes(verify);
+	if (!ret && point)
+		ret = check_point(verify, &point->id);
+	for (size_t i = 0; i < nr && !ret; i++)
+		ret = check_point(verify, &ids[i]);
+	return ret;
+}
+
+int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+	       void (*damage)(void *context, const char *text),
+	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
+	       void *context, struct tmc_verify_result *ret_result)
+{
+	struct verify verify = {
+		.repo = repo,
+		.whole = !point,
+		.damage = damage,
+		.progress = progress,
+		.context = context,
+	};
+	int ret;
+
+	pthread_mutex_init(&verify.lock, NULL);
+	ret = run(&verify, point, nr_workers);
+	tmc_proof_exit(&verify.proof);
+	free(verify.packs);
+	pthread_mutex_destroy(&verify.lock);
+	*ret_result = verify.result;
+	if (ret < 0)
+		return ret;
+	if (verify.result.damaged_objects || verify.result.damaged_points)
+		return failure_set(-EBADMSG, "the repository is damaged: %llu objects, %llu of %llu "
+				   "restore points",
+				   (unsigned long long)verify.result.damaged_objects,
+				   (unsigned long long)verify.result.damaged_points,
+				   (unsigned long long)verify.result.points);
+	return 0;
+}
