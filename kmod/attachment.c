@@ -13,6 +13,7 @@
 
 #include <linux/device-mapper.h>
 #include <linux/fs.h>
+#include <linux/kdev_t.h>
 #include <linux/log2.h>
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -57,14 +58,31 @@ static void send_event(struct work_struct *work)
 	mutex_unlock(&attachments_mutex);
 }
 
+/* A path, or major:minor as the table is printed. */
+static int find_device(const char *text, dev_t *ret_dev)
+{
+	unsigned int major, minor;
+	char dummy;
+
+	if (sscanf(text, "%u:%u%c", &major, &minor, &dummy) != 2)
+		return lookup_bdev(text, ret_dev);
+	*ret_dev = MKDEV(major, minor);
+	return 0;
+}
+
 static int open_live(struct tm_attachment *a, const char *path, const char **ret_error)
 {
-	struct file *file = bdev_file_open_by_path(path, BLK_OPEN_READ, NULL, NULL);
+	struct file *file;
+	dev_t dev;
+	int r = find_device(path, &dev);
 
-	if (IS_ERR(file)) {
-		*ret_error = "cannot open the device";
+	*ret_error = "there is no such block device";
+	if (r)
+		return r;
+	*ret_error = "cannot open the device";
+	file = bdev_file_open_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
+	if (IS_ERR(file))
 		return PTR_ERR(file);
-	}
 	a->live_file = file;
 	a->live = file_bdev(file);
 	return 0;
@@ -168,7 +186,7 @@ static bool same_geometry(const struct tm_attachment *a, const struct tm_geometr
 {
 	dev_t dev;
 
-	return !lookup_bdev(g->path, &dev) && dev == a->live->bd_dev &&
+	return !find_device(g->path, &dev) && dev == a->live->bd_dev &&
 	       g->start_sector == a->start_sector && g->nr_sectors == a->nr_sectors &&
 	       ilog2(g->chunk_sectors) == a->chunk_shift;
 }

@@ -16,8 +16,6 @@
 /* 6.9, "bdev: open block device as files". Until then the opaque pointer is the device. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 #define BLK_OPEN_READ FMODE_READ
-#define bdev_file_open_by_path(path, mode, holder, ops) \
-	((struct file *)blkdev_get_by_path(path, mode, holder))
 #define bdev_file_open_by_dev(dev, mode, holder, ops) \
 	((struct file *)blkdev_get_by_dev(dev, mode, holder))
 #define file_bdev(file) ((struct block_device *)(file))
