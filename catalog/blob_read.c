@@ -44,6 +44,7 @@ int tmc_blob_read(struct tmc_repo *repo, enum tmc_blob_type type, const struct t
 	first_failure_init(&first);
 	first_failure_note(&first, ret);
 	tried = location.number;
+	tmc_index_set_refresh(repo->indexes); /* the other place may be new */
 	for (size_t n = 0; tmc_index_set_get(repo->indexes, n); n++) {
 		if (n == tried ||
 		    tmc_index_set_find_in(repo->indexes, n, type, id, &location) <= 0)
