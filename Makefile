@@ -86,8 +86,17 @@ $(kbuild)/dm-tidemark.ko: $(kmod_src)
 	  rm -f $@; exit 1; }
 
 # ------------------------------------------------------------------------ tests
-check-unit: $(unit_bin)
+check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++
 	$(Q)tests/unit/run $(unit_bin)
+
+# Both contracts must suit programs of either language.
+contracts := include/uapi/tidemark.h include/tidemark.h
+$(B)/contract.c99: $(contracts)
+	$(Q)mkdir -p $(@D) && for h in $^; do \
+	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude -x c -c -o $@ $$h || exit 1; done
+$(B)/contract.c++: $(contracts)
+	$(Q)mkdir -p $(@D) && for h in $^; do \
+	  $(CC) -std=c++11 -pedantic -Wall -Wextra -Werror -Iinclude -x c++ -c -o $@ $$h || exit 1; done
 
 $(B)/asan/%.o: %.c
 	$(call say,CC-ASAN,$<)
