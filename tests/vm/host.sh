@@ -40,14 +40,15 @@ with_lock() {
 # A splat must end the run, not scroll by: an oops panics and a panic leaves
 # QEMU (-no-reboot). Emulation on a busy machine is slow but not stuck, so the
 # stall and lockup detectors get two minutes instead of being switched off or
-# ignored: what still trips them is a bug. reboot=t skips the keyboard
+# ignored: what still trips them is a bug, and a task that is stuck for 90 s
+# ends the guest like one. reboot=t skips the keyboard
 # controller, which emulation answers slowly.
 kernel_args() {
 	echo "console=ttyS0 quiet loglevel=5 oops=panic panic=-1 reboot=t" \
 		"tsc=reliable mitigations=off cryptomgr.notests" \
 		"rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60" \
 		"sysctl.kernel.hung_task_timeout_secs=90" \
-		"sysctl.kernel.hung_task_warnings=-1" \
+		"sysctl.kernel.hung_task_panic=1" \
 		"$*"
 }
 
