@@ -173,11 +173,11 @@ load_module() {
 }
 
 unload_module() {
-	check modprobe -r dm-tidemark
+	check rmmod dm_tidemark
 }
 
 unload_module_if_loaded() {
-	[ ! -e /sys/module/dm_tidemark ] || modprobe -r dm-tidemark
+	[ ! -e /sys/module/dm_tidemark ] || rmmod dm_tidemark
 }
 
 # -------------------------------------------------------------------- writers

@@ -153,7 +153,7 @@ prove_under_load() {
 	run_quietly tar --compare --file "$tree" --directory "$restored/tree" || ok=''
 	umount "$restored" || ok=''
 	[ -n "$ok" ] || return 1
-	proof[n]="$(sed -n 's/^ckverify: \([0-9]* files\) as.*/\1/p' "$DEMO_DIR/proof") as synced, fsck, tree"
+	proof[n]="$(sed -n 's/^ckverify: \([0-9]* files\) as.*/\1/p' "$DEMO_DIR/proof"), fsck"
 }
 
 restore_and_prove() {
@@ -175,8 +175,8 @@ tenths() {
 protect() {
 	say "A disk with a file system, in use: $(size "$(disk_bytes "$tree")") of files, and a writer" \
 		"that creates, overwrites, renames, deletes and syncs all the time."
-	prompt "sfdisk $disk"
-	echo 'start=2048' | sfdisk -q "$disk"
+	prompt "sfdisk --label gpt $disk"
+	echo "start=2048, size=$(($(disk_bytes "${target[1]}") / 512))" | sfdisk -q --label gpt "$disk"
 	wait_until 10 test -b "$volume"
 	run mkfs.ext4 -q "$volume"
 	run mount -t ext4 "$volume" "$data"
@@ -214,7 +214,7 @@ take_points() {
 	back_up "under load"
 	let_it_work 150
 	say "The second one without freezing the file system: a cut like a power failure."
-	back_up "under load, no freeze" --no-freeze
+	back_up "no freeze" --no-freeze
 
 	say "And one more of the frozen file system, after all of that."
 	let_it_work 150
@@ -237,7 +237,7 @@ lose_the_disk() {
 restore_all() {
 	local n
 	for n in $(seq "$points"); do
-		say "Point $n, ${kind[n]}, ${cut[n]}: onto a fresh disk, and what it must hold."
+		say "Point $n (${kind[n]}, ${cut[n]}) onto a fresh disk, and what it must hold."
 		if restore_and_prove "$n"; then
 			identical=$((identical + 1))
 		else
@@ -251,15 +251,16 @@ restore_all() {
 print_table() {
 	local n
 	echo
-	printf "$bold%-13s %-12s %-22s %9s %9s %9s %7s %8s  %s$normal\n" \
-		point kind cut changed read stored "backup" restore proof
+	printf "$bold%-12s %-11s %-10s %9s %9s %9s %7s %7s  %s$normal\n" \
+		point kind cut changed read stored backup restore proof
 	for n in $(seq "$points"); do
-		printf '%-13s %-12s %-22s %9s %9s %9s %5.1f s %6s s  %s\n' "${id[n]}" "${kind[n]}" \
+		printf '%-12s %-11s %-10s %9s %9s %9s %5.1f s %5s s  %s\n' "${id[n]}" "${kind[n]}" \
 			"${cut[n]}" "$(size "${changed[n]}")" "$(size "${read[n]}")" \
 			"$(size "${stored[n]}")" "${backup_s[n]}" "${restore_s[n]:--}" "${proof[n]:-FAILED}"
 	done
-	echo "a volume of $(size "$(disk_bytes "$volume")"); the repository holds" \
-		"$(du -sh --apparent-size "$TIDEMARK_REPOSITORY" | cut -f 1)B; $SECONDS s in all"
+	echo "volume $(size "$(disk_bytes "$volume")")," \
+		"repository $(size "$(du -sb "$TIDEMARK_REPOSITORY" | cut -f 1)")," \
+		"$SECONDS s in all"
 	echo "demo: $points points, $identical restored identical"
 }
 
