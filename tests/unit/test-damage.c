@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Whatever happens to the bytes of a repository: a point comes back exactly or is
+ * refused, verification tells which, and the points that do not need the damaged
+ * object are not affected. TIDEMARK_TEST_SCALE multiplies the number of trials.
+ */
+#include "repo_fixture.h"
+
+#define NR_POINTS 2
+#define NR_CHUNKS 70u
+
+struct scene {
+	struct fixture *fixture;
+	struct model *models[NR_POINTS];
+	struct tmc_point points[NR_POINTS];
+	struct file_list files;
+	uint64_t seed;
+	unsigned int nr_trials, nr_undetected;
+};
+
+static int scene_setup(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	uint8_t chosen[NR_CHUNKS] = { 0 };
+	struct tmc_repo *repo;
+
+	if (fixture_setup((void **)&scene->fixture))
+		return -1;
+	scene->seed = 12345;
+	repo = make_repo(scene->fixture->path, 4096);
+	for (int i = 0; i < NR_POINTS; i++)
+		scene->models[i] = model_mixed(NR_CHUNKS * 4096 - 100, 4096);
+	for (uint64_t chunk = 10; chunk < 30; chunk++) {
+		chosen[chunk] = 1;
+		model_fill(scene->models[1], chunk, CONTENT_RANDOM);
+	}
+	if (model_backup(repo, scene->models[0], NULL, NULL, 1, &scene->points[0]) ||
+	    model_backup(repo, scene->models[1], &scene->points[0], chosen, 2, &scene->points[1]))
+		return -1;
+	tmc_repo_close(repo);
+	*state = scene;
+	return 0;
+}
+
+static int scene_teardown(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < NR_POINTS; i++)
+		model_destroy(scene->models[i]);
+	fixture_teardown((void **)&scene->fixture);
+	free(scene);
+	return 0;
+}
+
+static unsigned int nr_trials(unsigned int nr)
+{
+	const char *scale = getenv("TIDEMARK_TEST_SCALE");
+
+	return scale ? nr * (unsigned int)atoi(scale) : nr;
+}
+
+static uint64_t next_random(struct scene *scene)
+{
+	scene->seed = scene->seed * 6364136223846793005u + 1442695040888963407u;
+	return scene->seed >> 20;
+}
+
+/* What the damage does, as told by verification and as seen by a restore. */
+static void judge(struct scene *scene, const char *what, uint64_t where)
+{
+	struct tmc_verify_result result = { 0 };
+	struct tmc_repo *repo;
+	unsigned int nr_refused = 0;
+	int ret;
+
+	scene->nr_trials++;
+	if (tmc_repo_open(scene->fixture->path, &repo) < 0)
+		return;
+	for (int i = 0; i < NR_POINTS; i++) {
+		enum extraction extraction = extract_point(repo, &scene->points[i],
+							   scene->models[i]);
+
+		if (extraction == EXTRACTION_WRONG)
+			fail_msg("%s at %llu: point %d came back wrong", what,
+				 (unsigned long long)where, i);
+		nr_refused += extraction == EXTRACTION_REFUSED;
+	}
+	ret = tmc_verify(repo, NULL, 1, NULL, NULL, NULL, &result);
+	tmc_repo_close(repo);
+	if (ret == 0 && nr_refused)
+		fail_msg("%s at %llu: verification saw nothing", what, (unsigned long long)where);
+	if (result.points != NR_POINTS || result.damaged_points < nr_refused)
+		fail_msg("%s at %llu: %u points refused, %u named", what, (unsigned long long)where,
+			 nr_refused, (unsigned int)result.damaged_points);
+	scene->nr_undetected += ret == 0;
+}
+
+enum mutation {
+	MUTATION_FLIP,
+	MUTATION_ZERO,
+	MUTATION_NOISE,
+	MUTATION_TRUNCATE,
+	MUTATION_EXTEND,
+	NR_MUTATIONS,
+};
+
+/* False if the file is the same after it. */
+static bool mutate(struct scene *scene, enum mutation mutation, const char *path, uint8_t *data,
+		   size_t bytes, uint64_t where)
+{
+	uint8_t *copy = malloc(bytes + 100);
+	size_t new_bytes = bytes;
+	bool changed;
+
+	memcpy(copy, data, bytes);
+	memset(copy + bytes, 0, 100);
+	if (mutation == MUTATION_FLIP)
+		copy[where] ^= (uint8_t)(1u << next_random(scene) % 8);
+	for (size_t i = where; i < where + 24 && i < bytes; i++) {
+		if (mutation == MUTATION_ZERO)
+			copy[i] = 0;
+		else if (mutation == MUTATION_NOISE)
+			copy[i] = (uint8_t)next_random(scene);
+	}
+	if (mutation == MUTATION_TRUNCATE)
+		new_bytes = where;
+	else if (mutation == MUTATION_EXTEND)
+		new_bytes += 1 + next_random(scene) % 100;
+	changed = new_bytes != bytes || memcmp(copy, data, bytes);
+	if (changed)
+		write_file(path, copy, new_bytes);
+	free(copy);
+	return changed;
+}
+
+static void mutate_files(struct scene *scene, const char *directory, unsigned int nr)
+{
+	list_files(scene->fixture, directory, &scene->files);
+	assert_true(scene->files.nr > 0);
+	for (unsigned int i = 0; i < nr; i++) {
+		const char *path = scene->files.paths[i % scene->files.nr];
+		enum mutation mutation = (enum mutation)(i / scene->files.nr % NR_MUTATIONS);
+		size_t bytes;
+		uint8_t *data = read_file(path, &bytes);
+		uint64_t where = next_random(scene) % bytes;
+
+		if (i % 3 == 0) /* the ends are where the structure is */
+			where = next_random(scene) % (bytes < 512 ? bytes : 512);
+		else if (i % 3 == 1)
+			where = bytes - 1 - next_random(scene) % (bytes < 512 ? bytes : 512);
+		if (mutate(scene, mutation, path, data, bytes, where)) {
+			judge(scene, path, where);
+			write_file(path, data, bytes);
+		}
+		free(data);
+	}
+	assert_true(scene->nr_trials > nr / 2);
+}
+
+static void mutated_packs(void **state)
+{
+	struct scene *scene = *state;
+
+	mutate_files(scene, "packs", nr_trials(160));
+	/* A changed LZ4 payload may still decode to the same bytes: that is no damage. */
+	assert_true(scene->nr_undetected <= scene->nr_trials / 20);
+}
+
+static void mutated_indexes(void **state)
+{
+	struct scene *scene = *state;
+
+	mutate_files(scene, "index", nr_trials(120));
+	assert_int_equal(scene->nr_undetected, 0);
+}
+
+static void mutated_points(void **state)
+{
+	struct scene *scene = *state;
+
+	mutate_files(scene, "points", nr_trials(100));
+	assert_int_equal(scene->nr_undetected, 0);
+}
+
+static void a_mutated_config_is_refused(void **state)
+{
+	struct scene *scene = *state;
+	char path[128];
+	size_t bytes;
+	uint8_t *data;
+
+	snprintf(path, sizeof(path), "%s/config", scene->fixture->path);
+	data = read_file(path, &bytes);
+	for (size_t bit = 0; bit < 8 * bytes; bit++) {
+		struct tmc_repo *repo;
+		int ret;
+
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		write_file(path, data, bytes);
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		ret = tmc_repo_open(scene->fixture->path, &repo);
+		if (ret != -EBADMSG && ret != -EMEDIUMTYPE)
+			fail_msg("bit %zu: %d", bit, ret);
+	}
+	for (size_t part = 0; part < bytes; part += 15) {
+		struct tmc_repo *repo;
+		int ret;
+
+		write_file(path, data, part);
+		ret = tmc_repo_open(scene->fixture->path, &repo);
+		assert_int_equal(ret, part < 8 ? -EMEDIUMTYPE : -EBADMSG);
+	}
+	free(data);
+}
+
+/* Every bit of a point and of an index head counts. */
+static void each_flipped_bit_of_a_point_is_refused(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_point *points;
+	struct tmc_repo *repo;
+	const char *path;
+	size_t bytes, nr;
+	uint8_t *data;
+
+	list_files(scene->fixture, "points", &scene->files);
+	path = scene->files.paths[0];
+	data = read_file(path, &bytes);
+	assert_success(tmc_repo_open(scene->fixture->path, &repo));
+	for (size_t bit = 0; bit < 8 * bytes; bit++) {
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		write_file(path, data, bytes);
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(tmc_point_list(repo, &points, &nr), -EBADMSG);
+		assert_int_equal(nr, NR_POINTS - 1);
+		free(points);
+	}
+	tmc_repo_close(repo);
+	free(data);
+}
+
+static void swap_files(struct scene *scene, const char *directory)
+{
+	size_t bytes[2];
+	uint8_t *data[2];
+
+	list_files(scene->fixture, directory, &scene->files);
+	assert_int_equal(scene->files.nr, 2);
+	for (int i = 0; i < 2; i++)
+		data[i] = read_file(scene->files.paths[i], &bytes[i]);
+	for (int i = 0; i < 2; i++)
+		write_file(scene->files.paths[i], data[!i], bytes[!i]);
+	judge(scene, directory, 0);
+	assert_int_equal(scene->nr_undetected, 0);
+	for (int i = 0; i < 2; i++) {
+		write_file(scene->files.paths[i], data[i], bytes[i]);
+		free(data[i]);
+	}
+}
+
+static void swapped_objects(void **state)
+{
+	swap_files(*state, "packs");
+	swap_files(*state, "index");
+	swap_files(*state, "points");
+}
+
+static void missing_objects(void **state)
+{
+	static const char *const directories[] = { "packs", "index" };
+	struct scene *scene = *state;
+
+	for (size_t d = 0; d < 2; d++) {
+		list_files(scene->fixture, directories[d], &scene->files);
+		for (size_t i = 0; i < scene->files.nr; i++) {
+			char aside[300];
+
+			snprintf(aside, sizeof(aside), "%s/aside", scene->fixture->directory);
+			assert_int_equal(rename(scene->files.paths[i], aside), 0);
+			judge(scene, scene->files.paths[i], 0);
+			assert_int_equal(rename(aside, scene->files.paths[i]), 0);
+		}
+	}
+	assert_int_equal(scene->nr_undetected, 0);
+}
+
+/* The second point's own pack and index: the first point does not need them. */
+static void only_affected_points_are_named(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_verify_result result;
+	struct tmc_repo *repo;
+	size_t smaller, bytes[2];
+	uint8_t *data[2];
+
+	list_files(scene->fixture, "packs", &scene->files);
+	assert_int_equal(scene->files.nr, 2);
+	for (int i = 0; i < 2; i++)
+		data[i] = read_file(scene->files.paths[i], &bytes[i]);
+	smaller = bytes[1] < bytes[0]; /* the incremental's */
+	data[smaller][1000] ^= 1;
+	write_file(scene->files.paths[smaller], data[smaller], bytes[smaller]);
+	assert_success(tmc_repo_open(scene->fixture->path, &repo));
+	assert_int_equal(tmc_verify(repo, NULL, 2, NULL, NULL, NULL, &result), -EBADMSG);
+	assert_int_equal(result.damaged_points, 1);
+	assert_int_equal(result.damaged_objects, 1);
+	assert_int_equal(tmc_verify(repo, &scene->points[0], 2, NULL, NULL, NULL, &result), 0);
+	assert_int_equal(result.points, 1);
+	assert_int_equal(tmc_verify(repo, &scene->points[1], 2, NULL, NULL, NULL, &result),
+			 -EBADMSG);
+	assert_int_equal(result.damaged_points, 1);
+	assert_point_equals(repo, &scene->points[0], scene->models[0]);
+	assert_int_equal(extract_point(repo, &scene->points[1], scene->models[1]),
+			 EXTRACTION_REFUSED);
+	tmc_repo_close(repo);
+	free(data[0]);
+	free(data[1]);
+}
+
+static void copy_in(const char *from, const char *to_directory)
+{
+	char to[512];
+	size_t bytes;
+	uint8_t *data = read_file(from, &bytes);
+
+	mkdir(to_directory, 0700);
+	snprintf(to, sizeof(to), "%s%s", to_directory, strrchr(from, '/'));
+	write_file(to, data, bytes);
+	free(data);
+}
+
+static void objects_of_another_repository_are_recognised(void **state)
+{
+	static const char *const directories[] = { "packs", "index", "points" };
+	struct scene *scene = *state;
+	struct fixture other = *scene->fixture;
+	struct tmc_verify_result result;
+	struct tmc_repo *repo, *other_repo;
+	struct tmc_point point, *points;
+	size_t nr;
+
+	snprintf(other.path, sizeof(other.path), "%s/other", scene->fixture->directory);
+	other_repo = make_repo(other.path, 4096);
+	assert_success(model_backup(other_repo, scene->models[0], NULL, NULL, 1, &point));
+	tmc_repo_close(other_repo);
+	for (size_t d = 0; d < 3; d++) {
+		char to[300];
+
+		list_files(&other, directories[d], &scene->files);
+		assert_int_equal(scene->files.nr, 1);
+		snprintf(to, sizeof(to), "%s%.*s", scene->fixture->path,
+			 (int)(strrchr(scene->files.paths[0], '/') - scene->files.paths[0] -
+			       (ptrdiff_t)strlen(other.path)),
+			 scene->files.paths[0] + strlen(other.path));
+		copy_in(scene->files.paths[0], to);
+	}
+	assert_success(tmc_repo_open(scene->fixture->path, &repo));
+	assert_int_equal(tmc_point_list(repo, &points, &nr), -EBADMSG);
+	assert_int_equal(nr, NR_POINTS);
+	assert_int_equal(tmc_point_get(repo, &point.id, &point), -EBADMSG);
+	assert_non_null(strstr(tmc_error_text(), "another repository"));
+	assert_int_equal(tmc_verify(repo, NULL, 1, NULL, NULL, NULL, &result), -EBADMSG);
+	assert_int_equal(result.damaged_objects, 3);
+	assert_int_equal(result.damaged_points, 1);
+	for (int i = 0; i < NR_POINTS; i++)
+		assert_point_equals(repo, &scene->points[i], scene->models[i]);
+	free(points);
+	tmc_repo_close(repo);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
+	const struct CMUnitTest tests[] = {
+		T(mutated_packs),
+		T(mutated_indexes),
+		T(mutated_points),
+		T(a_mutated_config_is_refused),
+		T(each_flipped_bit_of_a_point_is_refused),
+		T(swapped_objects),
+		T(missing_objects),
+		T(only_affected_points_are_named),
+		T(objects_of_another_repository_are_recognised),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
