@@ -76,6 +76,16 @@ static int catalog_failure(int error)
 	return failure_set(error, "%s", tmc_error_text());
 }
 
+/* Takes tmc. Why it is given up is what counts, not what giving up says. */
+static int give_up(struct tmc_backup *tmc, int error)
+{
+	char reason[1024];
+
+	snprintf(reason, sizeof(reason), "%s", failure_text());
+	tmc_backup_abort(tmc);
+	return failure_set(error, "%s", reason);
+}
+
 static int open_tree(struct block_tree *ret_tree)
 {
 	int r = block_tree_open("/sys", "/proc/self/mountinfo", ret_tree);
@@ -312,10 +322,8 @@ static int capture_and_commit(struct backup *backup, struct tmc_backup *tmc,
 		return r < 0 ? r : failure_set(-EIO, "%s: the repository failed",
 					       backup->request->repository);
 	}
-	if (r < 0) {
-		tmc_backup_abort(tmc);
-		return r;
-	}
+	if (r < 0)
+		return give_up(tmc, r);
 	result->frozen_bytes = captured.frozen_bytes;
 	result->read_bytes = captured.read_bytes;
 	result->preserved_bytes = captured.preserved_bytes;
@@ -342,10 +350,8 @@ static int attempt(struct backup *backup, struct backup_result *result)
 	if (r < 0)
 		return r;
 	r = cut(backup, &the_cut, &result->froze);
-	if (r < 0) {
-		tmc_backup_abort(tmc);
-		return r;
-	}
+	if (r < 0)
+		return give_up(tmc, r);
 	result->full = backup->kind == CHANNEL_CUT_FULL;
 	r = capture_and_commit(backup, tmc, &the_cut, result);
 	if (r == 0) {

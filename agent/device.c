@@ -308,6 +308,9 @@ static int load_failure(int error, const struct plan *plan)
 {
 	int r;
 
+	if ((error == -EPERM || error == -EBUSY) && kernel_module_tracing_is_off())
+		return failure_set(-ENOPKG, "%s: kernel.ftrace_enabled is 0, tracking needs it; run "
+				   "\"sysctl kernel.ftrace_enabled=1\"", plan->path);
 	if (error == -EBUSY || error == -EALREADY) {
 		r = check_not_attached(plan);
 		if (r < 0)
@@ -316,9 +319,6 @@ static int load_failure(int error, const struct plan *plan)
 				   "submit_bio_noacct; unload the livepatch or the other backup "
 				   "product that uses it", plan->path);
 	}
-	if (error == -EPERM && kernel_module_tracing_is_off())
-		return failure_set(-ENOPKG, "%s: kernel.ftrace_enabled is 0, tracking needs it; run "
-				   "\"sysctl kernel.ftrace_enabled=1\"", plan->path);
 	if (error == -EOPNOTSUPP)
 		return failure_set(-ENOPKG, "%s: writes to this kind of device cannot be seen by the "
 				   "module; attach the devices below or above it", plan->path);

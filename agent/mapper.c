@@ -37,12 +37,19 @@ static struct dm_task *new_task(int type, const char *name)
 	struct dm_task *task;
 
 	dm_log_with_errno_init(keep_quiet);
+	errno = 0;
 	task = dm_task_create(type);
 	if (task && name && !dm_task_set_name(task, name)) {
 		dm_task_destroy(task);
 		return NULL;
 	}
 	return task;
+}
+
+/* Making a task asks the kernel for its version, which needs permission already. */
+static int no_task(void)
+{
+	return errno == EPERM || errno == EACCES ? -errno : -ENOMEM;
 }
 
 static int run(struct dm_task *task)
@@ -101,7 +108,7 @@ int mapper_list(struct mapper_name **ret_names, size_t *ret_nr)
 	int r;
 
 	if (!task)
-		return -ENOMEM;
+		return no_task();
 	r = run(task);
 	if (r < 0)
 		return r;
@@ -139,7 +146,7 @@ int mapper_query(enum mapper_query query, const char *name, const char *type,
 	int r;
 
 	if (!task)
-		return -ENOMEM;
+		return no_task();
 	/* Status asks, it does not make anything wait for I/O. */
 	dm_task_no_flush(task);
 	dm_task_no_open_count(task);
@@ -161,7 +168,9 @@ int mapper_create(const char *name, const char *uuid)
 {
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_CREATE, name);
 
-	if (!task || !dm_task_set_uuid(task, uuid))
+	if (!task)
+		return no_task();
+	if (!dm_task_set_uuid(task, uuid))
 		return -ENOMEM;
 	return run(task);
 }
@@ -170,7 +179,9 @@ int mapper_load(const char *name, uint64_t sectors, const char *type, const char
 {
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_RELOAD, name);
 
-	if (!task || !dm_task_add_target(task, 0, sectors, type, params))
+	if (!task)
+		return no_task();
+	if (!dm_task_add_target(task, 0, sectors, type, params))
 		return -ENOMEM;
 	return run(task);
 }
@@ -179,7 +190,7 @@ int mapper_resume(const char *name)
 {
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_RESUME, name);
 
-	return task ? run_with_udev(task) : -ENOMEM;
+	return task ? run_with_udev(task) : no_task();
 }
 
 int mapper_remove(const char *name)
@@ -187,7 +198,7 @@ int mapper_remove(const char *name)
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_REMOVE, name);
 
 	if (!task)
-		return -ENOMEM;
+		return no_task();
 	/* udev and blkid open a new node for a moment. */
 	dm_task_retry_remove(task);
 	return run_with_udev(task);
