@@ -77,8 +77,9 @@ static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
 	int ret;
 
 	backup->chunks = tmc_chunk_set_create(backup->tree.nr_chunks);
-	backup->changes = tmc_change_log_create(repo->store);
-	backup->blobs = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes);
+	backup->changes = tmc_change_log_create(repo->store, TMC_CHANGE_LOG_BUFFER);
+	backup->blobs = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes,
+					    TMC_BLOB_SET_SLOTS);
 	if (!backup->chunks || !backup->changes || !backup->blobs)
 		return failure_set(-ENOMEM, "out of memory");
 	ret = tmc_pack_writer_create(repo->store, &repo->info.id, &backup->packs);

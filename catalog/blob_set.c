@@ -4,7 +4,7 @@
  *
  * A hash table in memory, and once that is full, sorted runs in scratch files in
  * the form of an index, so that they can be searched like one. Eight runs of one
- * size are merged into one of the next. Memory is bounded (about 15 MiB), however
+ * size are merged into one of the next. Memory is bounded, however
  * large the backup; a lookup asks the table, at most a few dozen runs, then the
  * indexes of the repository.
  *
@@ -22,7 +22,6 @@
 #include <errno.h>
 
 #define SLOTS_FIRST (1u << 12)
-#define SLOTS_MAX   (1u << 18)
 #define RUNS_MERGED 8
 #define RUNS_MAX    128
 
@@ -47,6 +46,7 @@ struct tmc_blob_set {
 	struct tmc_store *store;
 	struct tmc_id repo_id;
 	struct tmc_index_set *known;
+	uint32_t nr_slots_max;
 
 	pthread_mutex_t lock; /* the table; taken before runs_lock */
 	struct slot *slots;
@@ -58,7 +58,7 @@ struct tmc_blob_set {
 };
 
 struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
-					 struct tmc_index_set *known)
+					 struct tmc_index_set *known, uint32_t nr_slots)
 {
 	struct tmc_blob_set *set = calloc(1, sizeof(*set));
 
@@ -67,7 +67,8 @@ struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct t
 	set->store = store;
 	set->repo_id = *repo_id;
 	set->known = known;
-	set->nr_slots = SLOTS_FIRST;
+	set->nr_slots_max = nr_slots;
+	set->nr_slots = nr_slots < SLOTS_FIRST ? nr_slots : SLOTS_FIRST;
 	set->slots = calloc(set->nr_slots, sizeof(*set->slots));
 	if (!set->slots) {
 		free(set);
@@ -275,7 +276,7 @@ static int make_room_locked(struct tmc_blob_set *set)
 
 	if (set->nr_used < set->nr_slots / 4 * 3)
 		return 0;
-	if (set->nr_slots < SLOTS_MAX)
+	if (set->nr_slots < set->nr_slots_max)
 		return rebuild_locked(set, 2 * set->nr_slots, false);
 	ret = spill_locked(set);
 	return ret ? ret : rebuild_locked(set, set->nr_slots, true);

@@ -13,8 +13,11 @@
 
 struct tmc_blob_set;
 
+#define TMC_BLOB_SET_SLOTS (1u << 18) /* 15 MiB */
+
+/** nr_slots: the table's largest size, a power of two; more goes to scratch files. */
 struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
-					 struct tmc_index_set *known);
+					 struct tmc_index_set *known, uint32_t nr_slots);
 void tmc_blob_set_destroy(struct tmc_blob_set *set);
 
 /**
@@ -28,7 +31,7 @@ int tmc_blob_set_claim(struct tmc_blob_set *set, enum tmc_blob_type type,
 /** Claimed blobs have been appended. */
 void tmc_blob_set_locate(struct tmc_blob_set *set, const struct tmc_entry *entries, size_t nr);
 
-/** Write the index object; nothing if no blob was added. */
+/** Write the index object; nothing if no blob was added. Its name is not synced. */
 int tmc_blob_set_commit(struct tmc_blob_set *set, const struct tmc_id *packs, uint32_t nr_packs);
 
 #endif

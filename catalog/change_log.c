@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define BUFFER_FIRST 1024u
-#define BUFFER_MAX   65536u /* changes, 3 MiB */
 #define READ_AHEAD   64u    /* changes of each run in memory while merging */
 
 struct run {
@@ -29,19 +28,20 @@ struct run {
 
 struct tmc_change_log {
 	struct tmc_store *store;
+	uint32_t nr_buffer; /* so many changes make a run */
 	pthread_mutex_t lock; /* buffer, scratch file; reading is for one thread */
 	struct tmc_change *buffer;
 	uint32_t nr, capacity;
 	int fd;
 	uint64_t nr_written;
 
-	struct run *runs; /* one for each BUFFER_MAX changes written */
+	struct run *runs; /* one for each nr_buffer changes written */
 	uint32_t *heap;   /* of runs, the one with the least change on top */
 	uint32_t nr_heap;
 	uint32_t next;    /* in buffer, which is read in place where nothing was written */
 };
 
-struct tmc_change_log *tmc_change_log_create(struct tmc_store *store)
+struct tmc_change_log *tmc_change_log_create(struct tmc_store *store, uint32_t nr_buffer)
 {
 	struct tmc_change_log *log = calloc(1, sizeof(*log));
 
@@ -49,6 +49,7 @@ struct tmc_change_log *tmc_change_log_create(struct tmc_store *store)
 		return NULL;
 	log->store = store;
 	log->fd = -1;
+	log->nr_buffer = nr_buffer;
 	pthread_mutex_init(&log->lock, NULL);
 	return log;
 }
@@ -95,9 +96,11 @@ static int make_room_locked(struct tmc_change_log *log)
 	uint32_t capacity = log->capacity ? 2 * log->capacity : BUFFER_FIRST;
 	void *buffer;
 
+	if (capacity > log->nr_buffer)
+		capacity = log->nr_buffer;
 	if (log->nr < log->capacity)
 		return 0;
-	if (log->capacity == BUFFER_MAX)
+	if (log->capacity == log->nr_buffer)
 		return spill_locked(log);
 	buffer = realloc(log->buffer, capacity * sizeof(*log->buffer));
 	if (!buffer)
@@ -177,15 +180,15 @@ int tmc_change_log_rewind(struct tmc_change_log *log)
 	free(log->buffer);
 	log->buffer = NULL;
 	log->capacity = 0;
-	nr_runs = (log->nr_written + BUFFER_MAX - 1) / BUFFER_MAX;
+	nr_runs = (log->nr_written + log->nr_buffer - 1) / log->nr_buffer;
 	log->runs = calloc(nr_runs, sizeof(*log->runs));
 	log->heap = calloc(nr_runs, sizeof(*log->heap));
 	if (!log->runs || !log->heap)
 		return failure_set(-ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < nr_runs && !ret; i++) {
-		uint64_t end = (uint64_t)(i + 1) * BUFFER_MAX;
+		uint64_t end = (uint64_t)(i + 1) * log->nr_buffer;
 
-		log->runs[i].position = (uint64_t)i * BUFFER_MAX;
+		log->runs[i].position = (uint64_t)i * log->nr_buffer;
 		log->runs[i].end = end < log->nr_written ? end : log->nr_written;
 		log->heap[i] = i;
 		ret = fill_run(log, &log->runs[i]);

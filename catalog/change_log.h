@@ -18,7 +18,10 @@ struct tmc_change {
 
 struct tmc_change_log;
 
-struct tmc_change_log *tmc_change_log_create(struct tmc_store *store);
+#define TMC_CHANGE_LOG_BUFFER 65536u /* 3 MiB */
+
+/** nr_buffer: changes kept in memory; more go to a scratch file. */
+struct tmc_change_log *tmc_change_log_create(struct tmc_store *store, uint32_t nr_buffer);
 void tmc_change_log_destroy(struct tmc_change_log *log);
 
 /** Changes never overlap. */

@@ -21,7 +21,7 @@ int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id
 			   struct tmc_index_writer **ret_writer);
 int tmc_index_writer_add(struct tmc_index_writer *writer, const struct tmc_entry *entry);
 
-/** After the last entry; packs NULL in a scratch run. An object is durable then. */
+/** After the last entry; packs NULL in a scratch run. An object is named then. */
 int tmc_index_writer_finish(struct tmc_index_writer *writer, const struct tmc_id *packs);
 void tmc_index_writer_destroy(struct tmc_index_writer *writer);
 

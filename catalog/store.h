@@ -45,16 +45,16 @@ int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft);
 /** Append. */
 int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes);
 /**
- * Sync, then name; frees the draft in every case. The name of a pack is durable
- * only after tmc_store_sync_packs, that of others on return. A point whose name
- * cannot be made durable is taken back (invariant 6).
+ * Sync, then name; frees the draft in every case. The name of a pack or an index
+ * is durable only after tmc_store_sync_packs or _index, that of others on return.
+ * A point whose name cannot be made durable is taken back (invariant 6).
  */
 int tmc_store_seal(struct tmc_draft *draft, enum tmc_store_kind kind, const struct tmc_id *id);
 void tmc_store_discard(struct tmc_draft *draft);
 
 /** Make the names of packs durable; bit n of word n / 64: some begin with byte n. */
 int tmc_store_sync_packs(struct tmc_store *store, const uint64_t first_bytes[4]);
-/** Make durable what others have named in index/ (invariant 5). */
+/** Make the names of all indexes durable, those of other writers too (invariant 5). */
 int tmc_store_sync_index(struct tmc_store *store);
 
 /** A file without a name for what does not fit in memory. */

@@ -411,11 +411,10 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 			return store_error(store, ret, "make directory", directory);
 	}
 	ret = name_draft(draft, name);
-	if (ret < 0 || kind == TMC_STORE_PACK)
+	if (ret < 0 || kind == TMC_STORE_PACK || kind == TMC_STORE_INDEX)
 		return ret;
-	ret = sync_directory(store, kind == TMC_STORE_CONFIG ? "." :
-				    kind == TMC_STORE_INDEX ? "index" : "points");
-	if (ret < 0 && kind != TMC_STORE_INDEX)
+	ret = sync_directory(store, kind == TMC_STORE_CONFIG ? "." : "points");
+	if (ret < 0)
 		io_unlink(store->root_fd, name);
 	return ret;
 }

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The index: found what is in it, not found what is not, wherever the block; and
+ * the table of a backup's own blobs, before and after it overflows into runs.
+ */
+#include "repo_fixture.h"
+
+#include "catalog/blob_set.h"
+#include "catalog/index_writer.h"
+#include "catalog/repo.h"
+
+#include <openssl/sha.h>
+
+static struct tmc_id nth_id(uint64_t nth)
+{
+	struct tmc_id id;
+
+	SHA256((const uint8_t *)&nth, sizeof(nth), id.bytes);
+	return id;
+}
+
+static struct tmc_entry nth_entry(uint64_t nth)
+{
+	return (struct tmc_entry){
+		.blob = {
+			.id = nth_id(nth),
+			.type = nth % 5 ? TMC_BLOB_CHUNK : TMC_BLOB_NODE,
+			.codec = TMC_CODEC_RAW,
+			.stored_bytes = 48 + 32 * (uint32_t)(nth % 20),
+			.raw_bytes = 48 + 32 * (uint32_t)(nth % 20),
+		},
+		.pack = (uint32_t)(nth % 300),
+		.offset = (uint32_t)nth * 7,
+	};
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	return tmc_entry_compare(a, b);
+}
+
+/* An index object of entries 0 to nr - 1 and 300 packs. */
+static void write_index(struct tmc_repo *repo, uint64_t nr)
+{
+	struct tmc_entry *entries = calloc(nr, sizeof(*entries));
+	struct tmc_index_writer *writer;
+	struct tmc_id packs[300];
+
+	for (uint64_t i = 0; i < nr; i++)
+		entries[i] = nth_entry(i);
+	for (uint64_t i = 0; i < 300; i++)
+		packs[i] = nth_id(1000000 + i);
+	qsort(entries, nr, sizeof(*entries), compare_entries);
+	assert_success(tmc_index_writer_begin(repo->store, &repo->info.id, -1, nr, 300, &writer));
+	for (uint64_t i = 0; i < nr; i++)
+		assert_success(tmc_index_writer_add(writer, &entries[i]));
+	assert_success(tmc_index_writer_finish(writer, packs));
+	tmc_index_writer_destroy(writer);
+	free(entries);
+}
+
+static void expect_entry(const struct tmc_entry *found, uint64_t nth)
+{
+	struct tmc_entry entry = nth_entry(nth);
+
+	assert_int_equal(tmc_entry_compare(found, &entry), 0);
+	assert_int_equal(found->pack, entry.pack);
+	assert_int_equal(found->offset, entry.offset);
+	assert_int_equal(found->blob.codec, entry.blob.codec);
+	assert_int_equal(found->blob.stored_bytes, entry.blob.stored_bytes);
+	assert_int_equal(found->blob.raw_bytes, entry.blob.raw_bytes);
+}
+
+static void search_all(struct tmc_index *index, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr + 100; i++) {
+		struct tmc_entry entry = nth_entry(i), found;
+		struct tmc_id pack, expected = nth_id(1000000 + entry.pack);
+		enum tmc_blob_type other = entry.blob.type == TMC_BLOB_NODE ? TMC_BLOB_CHUNK :
+									      TMC_BLOB_NODE;
+
+		assert_int_equal(tmc_index_find(index, entry.blob.type, &entry.blob.id, &found, NULL),
+				 i < nr);
+		assert_int_equal(tmc_index_find(index, other, &entry.blob.id, &found, NULL), 0);
+		if (i >= nr)
+			continue;
+		assert_int_equal(tmc_index_find(index, entry.blob.type, &entry.blob.id, &found, NULL),
+				 1);
+		expect_entry(&found, i);
+		assert_success(tmc_index_pack(index, found.pack, &pack));
+		assert_memory_equal(&pack, &expected, sizeof(pack));
+	}
+	for (int i = 0; i < 2; i++) { /* the ends of the range of ids */
+		struct tmc_entry found;
+
+		assert_int_equal(tmc_index_find(index, TMC_BLOB_CHUNK,
+						i ? &tmc_id_unreadable : &tmc_id_zero, &found, NULL),
+				 0);
+	}
+}
+
+static void lookups_on_disk_and_in_memory(void **state)
+{
+	static const uint64_t sizes[] = { 1, 2, 77, 78, 79, 156, 157, 5000 };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct tmc_repo *repo = make_repo(fixture->path, 65536);
+		struct tmc_index *index;
+		struct tmc_id *ids;
+		size_t nr;
+
+		write_index(repo, sizes[i]);
+		assert_success(tmc_store_list(repo->store, TMC_STORE_INDEX, &ids, &nr));
+		assert_int_equal(nr, 1);
+		assert_success(tmc_index_open(repo->store, &repo->info.id, &ids[0], &index));
+		assert_int_equal(tmc_index_nr_entries(index), sizes[i]);
+		search_all(index, sizes[i]);
+		assert_success(tmc_index_load(index));
+		search_all(index, sizes[i]);
+		tmc_index_close(index);
+		free(ids);
+		tmc_repo_close(repo);
+		remove_tree(fixture->path);
+	}
+}
+
+/* ---------------------------------------------------------------------- blob set */
+
+static void claim_and_locate(struct tmc_blob_set *set, uint64_t nth, int expected)
+{
+	struct tmc_entry entry = nth_entry(nth);
+
+	assert_int_equal(tmc_blob_set_claim(set, entry.blob.type, &entry.blob.id), expected);
+	assert_int_equal(tmc_blob_set_claim(set, entry.blob.type, &entry.blob.id), 0);
+	if (expected)
+		tmc_blob_set_locate(set, &entry, 1);
+}
+
+static void a_blob_is_claimed_once_however_many_runs(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes, 256);
+	struct tmc_index *index;
+	struct tmc_id packs[300];
+	uint64_t nr = 20000; /* 104 runs of 192, merged by eights twice */
+
+	assert_non_null(set);
+	for (uint64_t i = 0; i < nr; i++) {
+		claim_and_locate(set, i, 1);
+		if (i % 3 == 0)
+			claim_and_locate(set, i / 2, 0);
+	}
+	for (uint64_t i = 0; i < 300; i++)
+		packs[i] = nth_id(1000000 + i);
+	assert_int_equal(count_files(fixture, "tmp"), 0); /* scratch files have no names */
+	assert_success(tmc_blob_set_commit(set, packs, 300));
+	tmc_blob_set_destroy(set);
+	assert_success(tmc_index_set_refresh(repo->indexes));
+	index = tmc_index_set_get(repo->indexes, 0);
+	assert_int_equal(tmc_index_nr_entries(index), nr);
+	assert_null(tmc_index_set_get(repo->indexes, 1));
+	search_all(index, nr);
+	tmc_repo_close(repo);
+}
+
+static void a_set_without_blobs_writes_no_index(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes, 256);
+
+	assert_success(tmc_blob_set_commit(set, NULL, 0));
+	tmc_blob_set_destroy(set);
+	assert_int_equal(count_files(fixture, "index"), 0);
+	tmc_repo_close(repo);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(lookups_on_disk_and_in_memory),
+		T(a_blob_is_claimed_once_however_many_runs),
+		T(a_set_without_blobs_writes_no_index),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
