@@ -42,7 +42,9 @@ int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc
 struct tmc_draft;
 
 int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft);
-/** Append. */
+/** Keep what is written out of the page cache where that works: for large drafts. */
+void tmc_store_set_direct(struct tmc_draft *draft);
+/** Append. Direct only from page-aligned memory, in whole pages, up to the last write. */
 int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes);
 /**
  * Sync, then name; frees the draft in every case. The name of a pack or an index

@@ -23,7 +23,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define NAME_BYTES 160
+#define NAME_BYTES   160
+#define DIRECT_BYTES 4096
 
 struct tmc_store {
 	int root_fd;
@@ -34,6 +35,7 @@ struct tmc_store {
 struct tmc_draft {
 	struct tmc_store *store;
 	int fd;
+	bool direct; /* O_DIRECT is set */
 	uint64_t bytes;
 	char name[NAME_BYTES];
 };
@@ -353,14 +355,43 @@ int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft)
 	return 0;
 }
 
+static bool set_direct(struct tmc_draft *draft, bool direct)
+{
+	int flags = fcntl(draft->fd, F_GETFL);
+
+	if (flags < 0)
+		return false;
+	flags = direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return !fcntl(draft->fd, F_SETFL, flags);
+}
+
+void tmc_store_set_direct(struct tmc_draft *draft)
+{
+	draft->direct = set_direct(draft, true);
+}
+
+static bool is_aligned(const struct tmc_draft *draft, const void *data, size_t bytes)
+{
+	return !(((uintptr_t)data | bytes | draft->bytes) % DIRECT_BYTES);
+}
+
 int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes)
 {
-	int ret = io_write_full(draft->fd, data, bytes, draft->bytes);
+	int ret = -EINVAL;
 
+	if (draft->direct && is_aligned(draft, data, bytes))
+		ret = io_write_full(draft->fd, data, bytes, draft->bytes);
+	/* The unaligned end of a file, or a file system that wants more than pages. */
+	if (draft->direct && ret == -EINVAL)
+		draft->direct = !set_direct(draft, false);
+	if (!draft->direct && ret == -EINVAL) {
+		ret = io_write_full(draft->fd, data, bytes, draft->bytes);
+		/* Start the disk early, so that the fsync finds little left to do. */
+		sync_file_range(draft->fd, (off_t)draft->bytes, (off_t)bytes,
+				SYNC_FILE_RANGE_WRITE);
+	}
 	if (ret < 0)
 		return store_error(draft->store, ret, "write", draft->name);
-	/* Start the disk early, so that the fsync finds little left to do. */
-	sync_file_range(draft->fd, (off_t)draft->bytes, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
 	draft->bytes += bytes;
 	return 0;
 }
