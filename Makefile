@@ -49,7 +49,7 @@ unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 unit_lib  := $(B)/asan/libunit.a
 sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all tools kmod install clean check-unit
+.PHONY: all tools kmod kmod-tests install clean check-unit
 all: tools kmod
 tools: $(B)/tidemark
 .DELETE_ON_ERROR:
@@ -70,6 +70,8 @@ $(B)/%.o: %.c
 # Built in a copy of the tree's shape, so that several kernels stand side by side.
 kbuild   := $(B)/kmod/$(KVER)
 kmod_src := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/*.h)
+kernel_make = $(MAKE) -C $(KDIR) M=$(abspath $(1)) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
+	      $(if $(Q),--no-print-directory -s) modules 2>&1 | sed '/^Skipping BTF generation/d'
 
 kmod: $(kbuild)/dm-tidemark.ko
 
@@ -79,11 +81,18 @@ $(kbuild)/dm-tidemark.ko: $(kmod_src)
 	       "name others with KVER= or KDIR=, or build user space alone: make tools" >&2; exit 1; }
 	$(call say,KMOD,$@)
 	$(Q)mkdir -p $(kbuild)/include && cp -ru include/uapi $(kbuild)/include/ && cp -u kmod/* $(kbuild)/
-	$(Q)$(MAKE) -C $(KDIR) M=$(abspath $(kbuild)) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
-	  $(if $(Q),--no-print-directory -s) modules 2>&1 | sed '/^Skipping BTF generation/d'
+	$(Q)$(call kernel_make,$(kbuild))
 	$(Q)objdump -dr --disassemble=deliver $@ | grep -A1 'jmp' | grep -q submit_bio_noacct || { \
 	  echo "make: $@: deliver() must end in a jump to submit_bio_noacct (kmod/hook.c says why)" >&2; \
 	  rm -f $@; exit 1; }
+
+# Modules that tests load beside ours.
+kmod-tests: $(kbuild)/tests/.built
+
+$(kbuild)/tests/.built: $(wildcard tests/kernel/*)
+	$(call say,KMOD,$(@D))
+	$(Q)mkdir -p $(@D) && cp -u tests/kernel/* $(@D)/
+	$(Q)$(call kernel_make,$(@D)) && touch $@
 
 # ------------------------------------------------------------------------ tests
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++

@@ -16,19 +16,19 @@ vm_bin    := $(patsubst tests/vm/bin/%.c,$(B)/vm/bin/%,$(wildcard tests/vm/bin/*
 vm_common := $(wildcard tests/vm/bin/common/*.[ch])
 
 .PHONY: check check-vm check-harness vm-shell vm-product vm-bin demo deps
-check:         ; $(Q)tests/vm/check
+check:         ; +$(Q)tests/vm/check
 check-vm:      vm-product ; $(Q)tests/vm/run $(T)
 check-harness: vm-bin     ; $(Q)tests/vm/selftest/run
 vm-shell:      vm-product ; $(Q)tests/vm/shell
-demo:          ; $(Q)tests/vm/demo/run
+demo:          ; +$(Q)tests/vm/demo/run
 deps:          ; $(Q)tests/vm/deps
 
 # The product as the guest needs it: its module is for the guest's kernel,
 # whatever runs here.
 vm-product: vm-bin
 	$(Q)abi=$$(tests/vm/kernel --abi) && \
-	$(MAKE) --no-print-directory tools && \
-	$(MAKE) --no-print-directory kmod KVER=$$abi KDIR=/lib/modules/$$abi/build
+	$(MAKE) --no-print-directory -s tools && \
+	$(MAKE) --no-print-directory -s kmod kmod-tests KVER=$$abi KDIR=/lib/modules/$$abi/build
 
 vm-bin: $(vm_bin)
 
