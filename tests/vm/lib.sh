@@ -142,14 +142,21 @@ disk_bytes() {
 	blockdev --getsize64 "$1"
 }
 
-# Compare what is on two devices. Never trust a buffered read of a device with
-# a mounted file system on it: the page cache shows bitmaps that were not written
-# yet, and file data as it was when somebody last read the device.
+# What is on a device, or in a file. Never trust a buffered read of a device
+# with a mounted file system on it: the page cache shows bitmaps that were not
+# written yet, and file data as it was when somebody last read the device.
+read_media() {
+	if [ -b "$1" ]; then
+		dd if="$1" bs=1M iflag=direct status=none
+	else
+		cat "$1"
+	fi
+}
+
+# Two devices or images, byte for byte.
 same_device() {
 	echo "+ cmp $1 $2"
-	dd if="$1" bs=1M iflag=direct status=none |
-		cmp - <(dd if="$2" bs=1M iflag=direct status=none) ||
-		fail "$1 and $2 differ"
+	read_media "$1" | cmp - <(read_media "$2") || fail "$1 and $2 differ"
 }
 
 # Everything written is on the disk, and nothing more is written until thaw.

@@ -25,6 +25,12 @@ must_fail check false
 same_device /dev/vda /dev/vdb
 echo x >/dev/vdb
 must_fail same_device /dev/vda /dev/vdb
+cat /dev/vdb >/tmp/image
+same_device /tmp/image /dev/vdb
+truncate -s -1 /tmp/image
+must_fail same_device /tmp/image /dev/vdb
+must_fail same_device /dev/vdb /tmp/image
+must_fail same_device /tmp/nowhere /tmp/nowhere
 
 [ "$(echo '{"point":"ab","volume_bytes":12}' | json volume_bytes)" = 12 ]
 if echo '{}' | json point; then
