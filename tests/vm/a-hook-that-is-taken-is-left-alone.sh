@@ -20,5 +20,5 @@ check tidemark attach /dev/vda
 cleanup tidemark detach /dev/vda
 refused 1 'busy' modprobe tm-hook-taker
 # Nor can tracing be switched off while something is attached.
-refused 1 'ftrace_enabled' sysctl -w kernel.ftrace_enabled=0
+refused 1 'busy' sysctl -w kernel.ftrace_enabled=0
 dd if=/dev/zero of=/dev/vda bs=64k count=1 oflag=direct conv=notrunc status=none
