@@ -19,6 +19,7 @@
 #include "common/zero.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -29,14 +30,22 @@ struct tmc_index {
 	uint64_t nr_entries;
 	uint64_t nr_entry_blocks;
 	uint32_t nr_packs;
+	uint32_t pack_bound; /* of entries' pack numbers; the packs of a run have no names yet */
 	uint8_t unique[TMC_UNIQUE_BYTES];
 	uint8_t *image; /* all blocks, checked; or NULL */
+	/* Blocks of pack names: few, asked for at every lookup, kept once they were. */
+	struct tmc_index_packs_disk *_Atomic *pack_blocks;
 	char text[TMC_STORE_TEXT];
 };
 
 static uint64_t div_round_up(uint64_t a, uint64_t b)
 {
 	return a / b + (a % b != 0);
+}
+
+static uint32_t nr_pack_blocks(const struct tmc_index *index)
+{
+	return (uint32_t)div_round_up(index->nr_packs, TMC_INDEX_BLOCK_PACKS);
 }
 
 static int index_damaged(const struct tmc_index *index, uint64_t block)
@@ -82,15 +91,19 @@ static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
 	memcpy(index->unique, head.header.unique, sizeof(index->unique));
 	index->nr_entries = get_le64(head.nr_entries);
 	index->nr_packs = get_le32(head.nr_packs);
+	index->pack_bound = index->nr_packs;
 	index->nr_entry_blocks = div_round_up(index->nr_entries, TMC_INDEX_BLOCK_ENTRIES);
 	if (tmc_index_block_crc(&head, 0, index->unique) != get_le32(head.crc) ||
 	    !index->nr_entries || !is_zero(head.zero, sizeof(head.zero)))
 		return index_damaged(index, 0);
 	if (index->nr_entries > index->bytes ||
 	    index->bytes / TMC_INDEX_BLOCK_BYTES != 1 + index->nr_entry_blocks +
-			div_round_up(index->nr_packs, TMC_INDEX_BLOCK_PACKS))
+						     nr_pack_blocks(index))
 		return failure_set(-EBADMSG, "%s is damaged: its size is not what it says",
 				   index->text);
+	index->pack_blocks = calloc(nr_pack_blocks(index) + 1u, sizeof(*index->pack_blocks));
+	if (!index->pack_blocks)
+		return failure_set(-ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -129,6 +142,7 @@ int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_inde
 {
 	struct tmc_index *index = calloc(1, sizeof(*index));
 	off_t end = lseek(fd, 0, SEEK_END);
+	int ret;
 
 	if (!index || end < 0) {
 		free(index);
@@ -138,9 +152,10 @@ int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_inde
 	index->fd = fd;
 	index->bytes = (uint64_t)end;
 	snprintf(index->text, sizeof(index->text), "a scratch file of this backup");
-	if (open_fd(index, repo_id, ret_index) < 0)
-		return -EBADMSG;
-	index->nr_packs = UINT32_MAX; /* its packs have no names yet */
+	ret = open_fd(index, repo_id, ret_index);
+	if (ret < 0)
+		return ret;
+	index->pack_bound = UINT32_MAX;
 	return 0;
 }
 
@@ -148,6 +163,9 @@ void tmc_index_close(struct tmc_index *index)
 {
 	if (!index)
 		return;
+	for (uint32_t i = 0; index->pack_blocks && i < nr_pack_blocks(index); i++)
+		free(index->pack_blocks[i]);
+	free(index->pack_blocks);
 	close(index->fd);
 	free(index->image);
 	free(index);
@@ -217,7 +235,7 @@ static int get_entry(const struct tmc_index *index, const struct tmc_index_entry
 		.pack = get_le32(disk->pack),
 		.offset = get_le32(disk->offset),
 	};
-	if (get_le16(disk->zero) || ret_entry->pack >= index->nr_packs)
+	if (get_le16(disk->zero) || ret_entry->pack >= index->pack_bound)
 		return index_damaged(index, block);
 	return 0;
 }
@@ -296,16 +314,36 @@ int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struc
 	return 0;
 }
 
+/* Two threads may read a block at once; one of the copies is kept. */
+static int get_pack_block(struct tmc_index *index, uint32_t nth,
+			  const struct tmc_index_packs_disk **ret_block)
+{
+	struct tmc_index_packs_disk *kept = index->pack_blocks[nth], *block;
+	int ret;
+
+	*ret_block = kept;
+	if (kept)
+		return 0;
+	block = malloc(sizeof(*block));
+	if (!block)
+		return failure_set(-ENOMEM, "out of memory");
+	ret = read_block(index, 1 + index->nr_entry_blocks + nth, block);
+	if (ret < 0 || !atomic_compare_exchange_strong(&index->pack_blocks[nth], &kept, block))
+		free(block);
+	*ret_block = kept ? kept : block;
+	return ret;
+}
+
 int tmc_index_pack(struct tmc_index *index, uint32_t pack, struct tmc_id *ret_id)
 {
-	struct tmc_index_packs_disk disk;
+	const struct tmc_index_packs_disk *block;
 	int ret;
 
 	if (pack >= index->nr_packs)
 		return index_damaged(index, 0);
-	ret = read_block(index, 1 + index->nr_entry_blocks + pack / TMC_INDEX_BLOCK_PACKS, &disk);
+	ret = get_pack_block(index, pack / TMC_INDEX_BLOCK_PACKS, &block);
 	if (!ret)
-		*ret_id = disk.packs[pack % TMC_INDEX_BLOCK_PACKS];
+		*ret_id = block->packs[pack % TMC_INDEX_BLOCK_PACKS];
 	return ret;
 }
 

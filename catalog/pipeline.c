@@ -298,6 +298,11 @@ void tmc_pipeline_put(struct tmc_pipeline *pipeline, uint64_t first_chunk, uint3
 {
 	struct job *job = job_of_buffer(pipeline, buffer);
 
+	if (!job) {
+		tmc_pipeline_fail(pipeline, failure_set(-EINVAL, "a buffer was put that the backup "
+							"did not lend"));
+		return;
+	}
 	job->first_chunk = first_chunk;
 	job->nr_chunks = nr_chunks;
 	if (chosen)

@@ -156,17 +156,17 @@ void tmc_proof_add_blob(struct tmc_proof *proof, const struct tmc_id *pack,
 	}
 }
 
-bool tmc_proof_has_blob(const struct tmc_proof *proof, enum tmc_blob_type type,
-			const struct tmc_id *id)
+bool tmc_proof_find(const struct tmc_proof *proof, enum tmc_blob_type type,
+		    const struct tmc_id *id, struct tmc_location *ret_location)
 {
-	struct tmc_location location;
+	const struct tmc_location *found = ret_location;
 
-	if (!tmc_index_set_find(proof->indexes, type, id, &location) &&
-	    tmc_proof_is_set(proof, location.number, location.position, TMC_PROOF_GOOD))
+	if (!tmc_index_set_find(proof->indexes, type, id, ret_location) &&
+	    tmc_proof_is_set(proof, found->number, found->position, TMC_PROOF_GOOD))
 		return true;
 	for (size_t n = 0; n < proof->nr_indexes; n++)
-		if (tmc_index_set_find_in(proof->indexes, n, type, id, &location) > 0 &&
-		    tmc_proof_is_set(proof, n, location.position, TMC_PROOF_GOOD))
+		if (tmc_index_set_find_in(proof->indexes, n, type, id, ret_location) > 0 &&
+		    tmc_proof_is_set(proof, n, found->position, TMC_PROOF_GOOD))
 			return true;
 	return false;
 }

@@ -50,9 +50,9 @@ bool tmc_proof_is_set(const struct tmc_proof *proof, size_t number, uint64_t pos
 void tmc_proof_add_blob(struct tmc_proof *proof, const struct tmc_id *pack,
 			const struct tmc_entry *entry);
 
-/** Whether some entry for the blob is proved good. */
-bool tmc_proof_has_blob(const struct tmc_proof *proof, enum tmc_blob_type type,
-			const struct tmc_id *id);
+/** A place of the blob that is proved good; false if there is none. */
+bool tmc_proof_find(const struct tmc_proof *proof, enum tmc_blob_type type,
+		    const struct tmc_id *id, struct tmc_location *ret_location);
 
 /** The mentions of a pack: the first; NULL if no index knows it. */
 struct tmc_pack_mention *tmc_proof_mentions(const struct tmc_proof *proof,

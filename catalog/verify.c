@@ -300,8 +300,7 @@ static void walk_chunk(struct walk *walk, uint64_t chunk, const struct tmc_id *i
 		collect_blob(walk, TMC_BLOB_CHUNK, id);
 		return;
 	}
-	if (!tmc_proof_has_blob(proof, TMC_BLOB_CHUNK, id) ||
-	    tmc_index_set_find(proof->indexes, TMC_BLOB_CHUNK, id, &location) < 0 ||
+	if (!tmc_proof_find(proof, TMC_BLOB_CHUNK, id, &location) ||
 	    location.entry.blob.raw_bytes != tmc_tree_chunk_bytes(walk->tree, chunk))
 		lose(walk, chunk, 1);
 }
