@@ -111,7 +111,6 @@ static int do_chunk(struct worker *worker, uint64_t chunk, const void *data, uin
 	struct tmc_id id = tmc_id_zero, old = tmc_id_zero;
 	int ret = 0;
 
-	pipeline->stats.hashed_bytes += bytes;
 	if (zero)
 		pipeline->stats.zero_bytes += bytes;
 	else
@@ -140,10 +139,14 @@ static int do_job(struct worker *worker, const struct job *job)
 	for (uint32_t n = 0; n < job->nr_chunks && !ret; n++) {
 		uint64_t chunk = job->first_chunk + n;
 
-		if (job->chosen[n / 64] >> n % 64 & 1)
-			ret = do_chunk(worker, chunk,
-				       (uint8_t *)job->buffer + (size_t)n * parts->parent->chunk_bytes,
-				       tmc_tree_chunk_bytes(parts->parent, chunk));
+		uint32_t bytes = tmc_tree_chunk_bytes(parts->parent, chunk);
+
+		if (!(job->chosen[n / 64] >> n % 64 & 1))
+			continue;
+		ret = do_chunk(worker, chunk,
+			       (uint8_t *)job->buffer + (size_t)n * parts->parent->chunk_bytes, bytes);
+		/* Last, so that the other figures are never behind this one. */
+		worker->pipeline->stats.hashed_bytes += bytes;
 	}
 	if (!ret && worker->nr_entries) {
 		ret = tmc_pack_writer_append(parts->packs, worker->batch, worker->batch_bytes,

@@ -81,7 +81,8 @@ static int not_a_repository(const char *path)
 			   "\"tidemark init\"", path);
 }
 
-static int read_config(struct tmc_store *store, const char *path, struct tmc_config_disk *ret_config)
+static int read_config(struct tmc_store *store, const char *path,
+		       struct tmc_config_disk *ret_config)
 {
 	CLEANUP_CLOSE int fd = -1;
 	uint64_t bytes;
@@ -102,7 +103,8 @@ static int read_config(struct tmc_store *store, const char *path, struct tmc_con
 	return 0;
 }
 
-static int parse_config(struct tmc_repo *repo, const char *path, const struct tmc_config_disk *config)
+static int parse_config(struct tmc_repo *repo, const char *path,
+			const struct tmc_config_disk *config)
 {
 	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
 	char text[TMC_STORE_TEXT];

@@ -58,7 +58,8 @@ static int store_error(const struct tmc_store *store, int error, const char *ver
 			   strerror(-error), remedy);
 }
 
-static void object_name(enum tmc_store_kind kind, const struct tmc_id *id, char ret_name[NAME_BYTES])
+static void object_name(enum tmc_store_kind kind, const struct tmc_id *id,
+			char ret_name[NAME_BYTES])
 {
 	char digits[TMC_ID_TEXT] = "";
 
