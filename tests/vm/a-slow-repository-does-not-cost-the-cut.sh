@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+#
+# A repository that is slower than the writers does not cost the cut: what is
+# overwritten waits in bounded memory and then in a file of the repository, and
+# the point is exact. An agent that cannot even do that loses its cut, says so
+# and begins again.
+#
+# vm: disks=192M,192M,600M,192M mem=900 timeout=600
+
+# shellcheck source=lib.sh
+. lib.sh
+
+requires tidemark module:dm-tidemark module:dm-delay
+
+cut_is() {
+	[[ $(dmsetup status tidemark-vda) == *" $1 "* ]]
+}
+
+has_spilled() {
+	ls -l "/proc/$agent/fd" 2>/dev/null | grep -q 'tidemark/.*(deleted)'
+}
+
+load_module
+check dmsetup create slow --table "0 $(blockdev --getsz /dev/vdc) delay /dev/vdc 0 0 /dev/vdc 0 40"
+cleanup dmsetup remove slow
+make_ext4 /dev/mapper/slow
+mount_ext4 /dev/mapper/slow /mnt/repository
+export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
+check tidemark init "$TIDEMARK_REPOSITORY"
+check dd if=/dev/urandom of=/dev/vda bs=1M count=192 oflag=direct status=none
+check dd if=/dev/vda of=/dev/vdb bs=1M iflag=direct oflag=direct status=none
+check tidemark attach /dev/vda
+cleanup tidemark detach /dev/vda
+
+tidemark backup /dev/vda --json >/tmp/backup 2>/tmp/said &
+agent=$!
+wait_until 20 cut_is active
+# From the end, where the readers come last.
+for ((mib = 188; mib >= 0; mib -= 4)); do
+	dd if=/dev/zero of=/dev/vda bs=4M seek=$((mib / 4)) count=1 oflag=direct conv=notrunc status=none
+	if [ -z "${spilled-}" ] && has_spilled; then
+		spilled=yes
+	fi
+done
+grep VmHWM "/proc/$agent/status" >/tmp/memory || true
+check wait "$agent"
+cat /tmp/said /tmp/memory
+jq -c '{preserved_bytes, attempts, seconds}' </tmp/backup
+[ "$(json attempts </tmp/backup)" -eq 1 ] || fail "the cut was lost"
+[ "$(json preserved_bytes </tmp/backup)" -gt $((64 << 20)) ] || fail "too little was overwritten to prove anything"
+[ -n "${spilled-}" ] || fail "nothing went to a file: little was proved"
+[ "$(awk '{ print $2 }' /tmp/memory)" -lt $((256 << 10)) ] || fail "used too much memory"
+check tidemark restore latest /dev/vdd --quiet
+same_device /dev/vdb /dev/vdd
+
+# Stopped, with everything overwritten.
+tidemark backup /dev/vda --json --full >/tmp/backup 2>/tmp/said &
+agent=$!
+wait_until 20 cut_is active
+check kill -STOP "$agent"
+check dd if=/dev/urandom of=/dev/vda bs=1M count=192 oflag=direct status=none
+wait_until 20 cut_is lost
+check kill -CONT "$agent"
+check wait "$agent"
+cat /tmp/said
+grep -q 'trying again' /tmp/said || fail "did not say that it tried again"
+[ "$(json attempts </tmp/backup)" -eq 2 ] || fail "$(json attempts </tmp/backup) attempts"
+check tidemark restore latest /dev/vdb --force --quiet
+same_device /dev/vda /dev/vdb
+[ "$(tidemark points --json | jq '.points | length')" -eq 2 ] || fail "not two points"
