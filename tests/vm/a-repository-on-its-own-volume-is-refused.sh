@@ -49,5 +49,7 @@ check tidemark detach front
 make_ext4 /dev/vda2
 check tidemark attach /dev/vda2
 check tidemark backup /dev/vda2 -r /mnt/repository/tidemark
+[[ $(tidemark points -r /mnt/repository/tidemark --json | json 'points[0].volume_id') == part:* ]] ||
+	fail "the partition was not recognised"
 check tidemark detach /dev/vda2
 check tidemark verify -r /mnt/repository/tidemark
