@@ -125,8 +125,8 @@ static int open_live(struct backup *backup)
 
 	backup->live_fd = open(backup->node, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (backup->live_fd < 0)
-		return failure_set(-errno, "%s: cannot be opened for direct reads: %s", backup->node,
-				   strerror(errno));
+		return failure_set(-errno, "%s: cannot be opened for direct reads: %s",
+				   backup->node, strerror(errno));
 	if (fstat(backup->live_fd, &st) < 0 || !S_ISBLK(st.st_mode) ||
 	    st.st_rdev != backup->attachment.live)
 		return failure_set(-ENODEV, "%s: is not the device that %s is attached to",
@@ -167,7 +167,8 @@ static int check_chunk_size(const struct backup *backup)
 		return 0;
 	size_text_exact(backup->info->chunk_bytes, attached);
 	size_text_exact(repo.chunk_bytes, wanted);
-	return failure_set(-EINVAL, "%s: is attached with chunks of %s, the repository %s has chunks "
+	return failure_set(-EINVAL,
+			   "%s: is attached with chunks of %s, the repository %s has chunks "
 			   "of %s; detach it and attach it with --chunk-size %s",
 			   backup->attachment.name, attached, backup->request->repository, wanted,
 			   wanted);
@@ -287,8 +288,8 @@ static int cut(struct backup *backup, struct channel_cut *ret_cut, bool *ret_fro
 	return r;
 }
 
-static int commit_point(struct backup *backup, struct tmc_backup *tmc, const struct channel_cut *cut,
-			struct backup_result *result)
+static int commit_point(struct backup *backup, struct tmc_backup *tmc,
+			const struct channel_cut *cut, struct backup_result *result)
 {
 	int r = tmc_backup_commit(tmc, cut->time_ns, result->read_bytes, &result->point);
 

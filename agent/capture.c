@@ -60,7 +60,8 @@ int capture_catalog_failure(int error)
 	if (error == -ESTALE) /* of a network file system, not of a cut */
 		error = -EIO;
 	if (error == -EINVAL)
-		return failure_set(-EPROTO, "%s; this is a bug, please report it", tmc_error_text());
+		return failure_set(-EPROTO, "%s; this is a bug, please report it",
+				   tmc_error_text());
 	return failure_set(error, "%s", tmc_error_text());
 }
 
@@ -78,7 +79,8 @@ static int take_record(struct capture *capture, const struct ring_record *record
 				   record->chunk, capture->info->nr_chunks);
 	bytes = (uint32_t)capture_run_bytes(capture, record->chunk, 1);
 	if (record->payload_bytes != (record->type == RING_PRESERVED ? bytes : 0))
-		return failure_set(-EPROTO, "ring of the module: %" PRIu32 " bytes for chunk %" PRIu64
+		return failure_set(-EPROTO,
+				   "ring of the module: %" PRIu32 " bytes for chunk %" PRIu64
 				   " make no sense; this is a bug, please report it",
 				   record->payload_bytes, record->chunk);
 	r = preserved_push(capture->preserved,
@@ -118,8 +120,10 @@ static int check_complete(struct capture *capture, bool *ret_complete)
 
 	*ret_complete = false;
 	if (done > frozen)
-		return failure_set(-EPROTO, "module: %" PRIu64 " chunks came of %" PRIu64 " that were "
-				   "frozen; this is a bug, please report it", done, frozen);
+		return failure_set(-EPROTO,
+				   "module: %" PRIu64 " chunks came of %" PRIu64 " that were "
+				   "frozen; this is a bug, please report it",
+				   done, frozen);
 	if (atomic_load(&capture->readers_left))
 		return 0;
 	if (capture->cursor.seen_chunks != frozen)
@@ -134,7 +138,8 @@ static int wait_for_events(struct capture *capture, int timeout_ms)
 {
 	enum { CHANNEL, WAKE, SIGNAL };
 	struct pollfd fds[] = {
-		[CHANNEL] = {.fd = channel_fd(capture->request->channel), .events = POLLIN | POLLPRI},
+		[CHANNEL] = {.fd = channel_fd(capture->request->channel),
+			     .events = POLLIN | POLLPRI},
 		[WAKE] = {.fd = capture->wake_fd, .events = POLLIN},
 		[SIGNAL] = {.fd = capture->request->interrupt->fd, .events = POLLIN},
 	};
@@ -174,8 +179,9 @@ static int serve(struct capture *capture)
 		}
 		progress_update(capture->request->progress, done * capture->info->chunk_bytes,
 				capture->request->cut.frozen_chunks * capture->info->chunk_bytes);
-		r = wait_for_events(capture, more ? 0 :
-					     capture->request->progress->enabled ? PROGRESS_MS : -1);
+		r = wait_for_events(capture, more                                  ? 0
+					     : capture->request->progress->enabled ? PROGRESS_MS
+										   : -1);
 		if (r < 0)
 			return r;
 	}

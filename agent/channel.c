@@ -85,12 +85,15 @@ static int bind_failure(int error, const struct attachment *attachment, uint32_t
 		return failure_set(-EBUSY, "%s: another backup of it is running; try again later",
 				   attachment->name);
 	case EPROTONOSUPPORT:
-		return failure_set(-ENOPKG, "%s: the module speaks version %" PRIu32 ", this tidemark "
-				   "version %d; install matching ones", attachment->name, abi,
-				   TIDEMARK_ABI_VERSION);
+		return failure_set(-ENOPKG,
+				   "%s: the module speaks version %" PRIu32 ", this tidemark "
+				   "version %d; install matching ones",
+				   attachment->name, abi, TIDEMARK_ABI_VERSION);
 	case EPERM:
-		return failure_set(-EPERM, "%s: permission denied; CAP_SYS_ADMIN in the initial user "
-				   "namespace is needed", attachment->name);
+		return failure_set(-EPERM,
+				   "%s: permission denied; CAP_SYS_ADMIN in the initial user "
+				   "namespace is needed",
+				   attachment->name);
 	case ENXIO:
 	case ENODEV:
 		return failure_set(-ENODEV, "%s: was detached meanwhile", attachment->name);
@@ -130,8 +133,10 @@ static int bind_channel(struct channel *channel, const struct attachment *attach
 	    bind.ring_bytes < TIDEMARK_RING_BYTES_MIN ||
 	    bind.ring_bytes > TIDEMARK_RING_BYTES_MAX ||
 	    (bind.ring_bytes & (bind.ring_bytes - 1)))
-		return failure_set(-EPROTO, "%s: what the module says of it makes no sense; this is "
-				   "a bug, please report it", attachment->name);
+		return failure_set(-EPROTO,
+				   "%s: what the module says of it makes no sense; this is "
+				   "a bug, please report it",
+				   attachment->name);
 	return 0;
 }
 
@@ -194,7 +199,8 @@ static int call_failure(const struct channel *channel, const char *what)
 	int error = errno;
 
 	if (error == ENODEV)
-		return failure_set(-ENODEV, "%s: was detached while it was backed up", channel->name);
+		return failure_set(-ENODEV, "%s: was detached while it was backed up",
+				   channel->name);
 	if (error == ESTALE)
 		return failure_set(-ESTALE, "%s: the module has given the cut up", channel->name);
 	return failure_set(-error, "%s: %s: %s", channel->name, what, strerror(error));
@@ -223,8 +229,10 @@ int channel_cut(struct channel *channel, enum channel_cut_kind kind, const dev_t
 		list[i] = devno(freeze[i]);
 	if (ioctl(channel->fd, TIDEMARK_IOC_CUT, &cut) < 0) {
 		if (errno == EBUSY)
-			return failure_set(-EBUSY, "%s: a file system on it is frozen by someone else; "
-					   "thaw it (fsfreeze -u) or use --no-freeze", channel->name);
+			return failure_set(-EBUSY,
+					   "%s: a file system on it is frozen by someone else; "
+					   "thaw it (fsfreeze -u) or use --no-freeze",
+					   channel->name);
 		return call_failure(channel, "cannot freeze and cut");
 	}
 	*ret_cut = (struct channel_cut){

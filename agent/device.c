@@ -198,8 +198,10 @@ static int open_block_device(const char *path, dev_t *ret_device)
 	if (fstat(fd, &st) < 0)
 		return failure_set(-errno, "%s: %s", path, strerror(errno));
 	if (!S_ISBLK(st.st_mode))
-		return failure_set(-ENOTBLK, "%s: not a block device; give a disk, a partition or a "
-				   "logical volume", path);
+		return failure_set(-ENOTBLK,
+				   "%s: not a block device; give a disk, a partition or a "
+				   "logical volume",
+				   path);
 	*ret_device = st.st_rdev;
 	result = fd;
 	fd = -1;
@@ -213,14 +215,17 @@ static int plan_range(struct plan *plan, const struct device_attach *request, in
 	uint64_t sectors;
 
 	if (ioctl(fd, BLKGETSIZE64, &bytes) < 0 || ioctl(fd, BLKSSZGET, &block_bytes) < 0)
-		return failure_set(-errno, "%s: cannot get its size: %s", plan->path, strerror(errno));
+		return failure_set(-errno, "%s: cannot get its size: %s", plan->path,
+				   strerror(errno));
 	sectors = bytes / SECTOR_BYTES;
 	plan->start_sector = request->start_sector;
 	plan->nr_sectors = request->nr_sectors;
 	if (plan->start_sector >= sectors ||
 	    request->nr_sectors > sectors - plan->start_sector)
-		return failure_set(-ERANGE, "%s: the range ends beyond the device, which has %" PRIu64
-				   " sectors", plan->path, sectors);
+		return failure_set(-ERANGE,
+				   "%s: the range ends beyond the device, which has %" PRIu64
+				   " sectors",
+				   plan->path, sectors);
 	if (!plan->nr_sectors)
 		plan->nr_sectors = sectors - plan->start_sector;
 	if (plan->start_sector * SECTOR_BYTES % (uint64_t)block_bytes ||
@@ -241,9 +246,10 @@ static int plan_name(struct plan *plan, const struct device_attach *request)
 	if (request->name) {
 		if (!*request->name || strlen(request->name) >= sizeof(plan->name) ||
 		    request->name[strspn(request->name, allowed)] || request->name[0] == '-')
-			return failure_set(-EINVAL, "%s: not a name for an attachment; use up to %zu "
-					   "letters, digits and #+-.:=@_", request->name,
-					   sizeof(plan->name) - 1);
+			return failure_set(-EINVAL,
+					   "%s: not a name for an attachment; use up to %zu "
+					   "letters, digits and #+-.:=@_",
+					   request->name, sizeof(plan->name) - 1);
 		strcpy(plan->name, request->name);
 		return 0;
 	}
@@ -272,8 +278,10 @@ static int make_plan(const struct device_attach *request, struct plan *plan)
 	if (plan->chunk_bytes < TIDEMARK_CHUNK_BYTES_MIN ||
 	    plan->chunk_bytes > TIDEMARK_CHUNK_BYTES_MAX ||
 	    (plan->chunk_bytes & (plan->chunk_bytes - 1)))
-		return failure_set(-EINVAL, "chunk size %" PRIu64 ": must be a power of two from 4K "
-				   "to 1M", plan->chunk_bytes);
+		return failure_set(-EINVAL,
+				   "chunk size %" PRIu64 ": must be a power of two from 4K "
+				   "to 1M",
+				   plan->chunk_bytes);
 	fd = open_block_device(request->path, &plan->live);
 	if (fd < 0)
 		return fd;
@@ -309,8 +317,10 @@ static int load_failure(int error, const struct plan *plan)
 	int r;
 
 	if ((error == -EPERM || error == -EBUSY) && kernel_module_tracing_is_off())
-		return failure_set(-ENOPKG, "%s: kernel.ftrace_enabled is 0, tracking needs it; run "
-				   "\"sysctl kernel.ftrace_enabled=1\"", plan->path);
+		return failure_set(-ENOPKG,
+				   "%s: kernel.ftrace_enabled is 0, tracking needs it; run "
+				   "\"sysctl kernel.ftrace_enabled=1\"",
+				   plan->path);
 	if (error == -EBUSY || error == -EALREADY) {
 		r = check_not_attached(plan);
 		if (r < 0)
@@ -320,13 +330,17 @@ static int load_failure(int error, const struct plan *plan)
 				   "product that uses it", plan->path);
 	}
 	if (error == -EOPNOTSUPP)
-		return failure_set(-ENOPKG, "%s: writes to this kind of device cannot be seen by the "
-				   "module; attach the devices below or above it", plan->path);
+		return failure_set(-ENOPKG,
+				   "%s: writes to this kind of device cannot be seen by the "
+				   "module; attach the devices below or above it",
+				   plan->path);
 	if (error == -ERANGE)
 		return failure_set(-ERANGE, "%s: the range ends beyond the device", plan->path);
 	if (error == -EINVAL && !mapper_has_target(TIDEMARK_TARGET_NAME))
-		return failure_set(-ENOPKG, "%s: the kernel does not know the target \"%s\"; is the "
-				   "right dm-tidemark loaded?", plan->path, TIDEMARK_TARGET_NAME);
+		return failure_set(-ENOPKG,
+				   "%s: the kernel does not know the target \"%s\"; is the "
+				   "right dm-tidemark loaded?",
+				   plan->path, TIDEMARK_TARGET_NAME);
 	if (error == -EINVAL)
 		return failure_set(-ENOPKG, "%s: the module refused the table; \"dmesg\" has its "
 				   "reason", plan->path);
@@ -348,8 +362,10 @@ static int make_mapped_device(const struct plan *plan)
 		 plan->chunk_bytes / SECTOR_BYTES);
 	r = mapper_create(plan->name, uuid);
 	if (r == -EBUSY)
-		return failure_set(-EEXIST, "%s: a mapped device of this name exists; choose another "
-				   "with --name", plan->name);
+		return failure_set(-EEXIST,
+				   "%s: a mapped device of this name exists; choose another "
+				   "with --name",
+				   plan->name);
 	if (r < 0)
 		return mapper_failure(r, "attach", plan->path);
 	r = mapper_load(plan->name, plan->nr_sectors, TIDEMARK_TARGET_NAME, params);

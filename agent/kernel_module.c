@@ -88,5 +88,8 @@ int kernel_module_load(void)
 	return failure_set(-ENOPKG,
 			   "kernel module " MODULE ": cannot be loaded into %s (%s); install the "
 			   "module that is built for this kernel, or load it with insmod",
-			   kernel.release, r < 0 ? "no modprobe" : said[0] ? said : "modprobe failed");
+			   kernel.release,
+			   r < 0     ? "no modprobe"
+			   : said[0] ? said
+				     : "modprobe failed");
 }

@@ -187,8 +187,9 @@ int preserved_push(struct preserved *preserved, enum preserved_kind kind, uint64
 	struct entry entry = {.chunk = chunk, .bytes = bytes, .kind = kind};
 
 	if (bytes > preserved->chunk_bytes)
-		return failure_set(-EPROTO, "preserved chunks: a payload of %u bytes in chunks of %u",
-				   bytes, preserved->chunk_bytes);
+		return failure_set(-EPROTO,
+				   "preserved chunks: a payload of %u bytes in chunks of %u", bytes,
+				   preserved->chunk_bytes);
 	if (push_to_memory(preserved, &entry, payload))
 		return 0;
 	return spill(preserved, &entry, payload);
@@ -288,8 +289,10 @@ static void drop_front(struct preserved *preserved, const struct front *front)
 static bool follows(const struct preserved *preserved, const struct preserved_batch *batch,
 		    const struct entry *entry, size_t used_bytes, size_t buffer_bytes)
 {
-	return entry->kind == batch->kind && entry->chunk == batch->first_chunk + batch->nr_chunks &&
-	       used_bytes % preserved->chunk_bytes == 0 && used_bytes + entry->bytes <= buffer_bytes;
+	return entry->kind == batch->kind &&
+	       entry->chunk == batch->first_chunk + batch->nr_chunks &&
+	       used_bytes % preserved->chunk_bytes == 0 &&
+	       used_bytes + entry->bytes <= buffer_bytes;
 }
 
 int preserved_take(struct preserved *preserved, void *buffer, size_t buffer_bytes,

@@ -21,6 +21,7 @@ int repository_guard_check(const struct block_tree *tree, const char *repository
 		return failure_set(r, "%s: %s", repository, strerror(-r));
 	if (height < 0)
 		return 0;
-	return failure_set(-ETXTBSY, "%s: this repository lies on %s itself; put it on another disk",
+	return failure_set(-ETXTBSY,
+			   "%s: this repository lies on %s itself; put it on another disk",
 			   repository, name);
 }

@@ -36,7 +36,8 @@ enum exit_status command_usage(const char *verb, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "tidemark: %s; see \"tidemark %s%s--help\"\n", text, verb, *verb ? " " : "");
+	fprintf(stderr, "tidemark: %s; see \"tidemark %s%s--help\"\n", text, verb,
+		*verb ? " " : "");
 	return EXIT_STATUS_USAGE;
 }
 
@@ -62,7 +63,8 @@ enum exit_status command_size(const char *verb, const char *option, const char *
 	if (kind == COMMAND_SIZE_CHUNK &&
 	    (*ret_number < TMC_CHUNK_BYTES_MIN || *ret_number > TMC_CHUNK_BYTES_MAX ||
 	     (*ret_number & (*ret_number - 1))))
-		return command_usage(verb, "%s %s: must be a power of two from 4K to 1M", option, text);
+		return command_usage(verb, "%s %s: must be a power of two from 4K to 1M", option,
+				     text);
 	return EXIT_STATUS_OK;
 }
 
@@ -72,7 +74,8 @@ const char *command_repository(const char *verb, const char *given)
 		given = getenv("TIDEMARK_REPOSITORY");
 	if (given && *given)
 		return given;
-	command_usage(verb, "%s: no repository; give one with -r, or set TIDEMARK_REPOSITORY", verb);
+	command_usage(verb, "%s: no repository; give one with -r, or set TIDEMARK_REPOSITORY",
+		      verb);
 	return NULL;
 }
 

@@ -23,7 +23,8 @@ void json_add_ms(struct json_object *object, const char *name, uint64_t ms)
 {
 	struct json_object *seconds = json_object_new_double((double)ms / 1000.0);
 
-	json_object_set_serializer(seconds, json_object_double_to_json_string, (void *)"%.3f", NULL);
+	json_object_set_serializer(seconds, json_object_double_to_json_string, (void *)"%.3f",
+				   NULL);
 	json_object_object_add(object, name, seconds);
 }
 

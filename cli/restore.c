@@ -35,9 +35,10 @@ static const char help[] =
 static void print_unreadable(const char *target, const struct restore_result *result)
 {
 	for (size_t i = 0; i < result->nr_unreadable && i < RANGES_SHOWN; i++)
-		fprintf(stderr, "tidemark: %s: bytes %" PRIu64 " to %" PRIu64 " are zeros; the device "
-			"could not be read there at the backup\n", target,
-			result->unreadable[i].offset,
+		fprintf(stderr,
+			"tidemark: %s: bytes %" PRIu64 " to %" PRIu64 " are zeros; the device "
+			"could not be read there at the backup\n",
+			target, result->unreadable[i].offset,
 			result->unreadable[i].offset + result->unreadable[i].bytes - 1);
 	if (result->nr_unreadable > RANGES_SHOWN)
 		fprintf(stderr, "tidemark: %s: and %zu more such ranges\n", target,

@@ -228,7 +228,8 @@ static size_t btrfs_devices(const struct block_tree *tree, dev_t member, dev_t *
 		while (devices && nr < FS_DEVICES_MAX && (device = readdir(devices))) {
 			CLEANUP_FREE char *file = NULL;
 
-			if (device->d_name[0] == '.' || asprintf(&file, "%s/dev", device->d_name) < 0)
+			if (device->d_name[0] == '.' ||
+			    asprintf(&file, "%s/dev", device->d_name) < 0)
 				continue;
 			if (read_devno(&ret_devices[nr], path, file) == 0)
 				found |= ret_devices[nr++] == member;

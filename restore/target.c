@@ -61,7 +61,8 @@ static int open_file(struct target *target)
 	if (target->kind == TARGET_NEW_FILE) {
 		target->fd = open_nameless(target->path);
 		if (target->fd < 0) {
-			target->fd = open(target->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+			target->fd =
+				open(target->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 			target->named = target->fd >= 0;
 		}
 	} else {

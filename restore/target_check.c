@@ -128,10 +128,11 @@ static int check_size(const struct target_check *check, const struct block_range
 
 	if (bytes >= needed)
 		return 0;
-	return failure_set(-ETXTBSY, "%s: has %s (%llu bytes), the point needs %s (%llu bytes); use a "
-			   "larger device", check->path, size_text_format(bytes, is_text),
-			   (unsigned long long)bytes, size_text_format(needed, needs_text),
-			   (unsigned long long)needed);
+	return failure_set(-ETXTBSY,
+			   "%s: has %s (%llu bytes), the point needs %s (%llu bytes); use a "
+			   "larger device",
+			   check->path, size_text_format(bytes, is_text), (unsigned long long)bytes,
+			   size_text_format(needed, needs_text), (unsigned long long)needed);
 }
 
 static bool is_same_volume(const struct target_check *check, const struct volume_extent *extent,
@@ -166,9 +167,10 @@ static int check_content(const struct target_check *check, dev_t device)
 		return r;
 	if (!volume_facts_has_content(&facts) || is_same_volume(check, &extent, &facts))
 		return 0;
-	return failure_set(-ETXTBSY, "%s: holds %s%s%s, not the volume %s of this point; use --force "
-			   "to overwrite it", check->path,
-			   facts.fs_type[0] ? facts.fs_type : "a partition table",
+	return failure_set(-ETXTBSY,
+			   "%s: holds %s%s%s, not the volume %s of this point; use --force "
+			   "to overwrite it",
+			   check->path, facts.fs_type[0] ? facts.fs_type : "a partition table",
 			   facts.fs_uuid[0] ? " " : "", facts.fs_uuid, check->point->volume.name);
 }
 

@@ -59,8 +59,8 @@ fake_file(const struct fake_sysfs *fake, const char *text, const char *format, .
 }
 
 /* dir: below /sys, "devices/vda" or "devices/vda/vda1" */
-static inline void fake_device(const struct fake_sysfs *fake, const char *dir, unsigned int minor_nr,
-			       unsigned long long sectors)
+static inline void fake_device(const struct fake_sysfs *fake, const char *dir,
+			       unsigned int minor_nr, unsigned long long sectors)
 {
 	char text[64];
 	char target[PATH_MAX];

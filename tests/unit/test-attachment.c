@@ -23,8 +23,8 @@ static void a_table_names_the_live_device(void **state)
 {
 	struct attachment attachment = {0};
 
-	assert_int_equal(attachment_parse_table(&attachment, "track 254:16 2048 2 chunk_sectors 128"),
-			 0);
+	assert_int_equal(
+		attachment_parse_table(&attachment, "track 254:16 2048 2 chunk_sectors 128"), 0);
 	assert_string_equal(attachment.mode, "track");
 	assert_true(attachment.live == makedev(254, 16));
 	assert_int_equal(attachment.start_sector, 2048);
@@ -55,7 +55,8 @@ static void no_base_is_a_dash(void **state)
 {
 	struct attachment attachment = {0};
 
-	assert_int_equal(attachment_parse_status(&attachment, "track none 8 1/1 1 base - agent no"), 0);
+	assert_int_equal(attachment_parse_status(&attachment, "track none 8 1/1 1 base - agent no"),
+			 0);
 	assert_false(attachment.has_base);
 	assert_false(attachment.agent);
 }
@@ -64,8 +65,8 @@ static void keys_of_newer_modules_are_skipped(void **state)
 {
 	struct attachment attachment = {0};
 
-	assert_int_equal(attachment_parse_status(&attachment, "track none 8 1/1 1 colour red lost 3"),
-			 0);
+	assert_int_equal(
+		attachment_parse_status(&attachment, "track none 8 1/1 1 colour red lost 3"), 0);
 	assert_int_equal(attachment.lost, 3);
 }
 
@@ -78,8 +79,13 @@ static void other_lines_are_refused(void **state)
 		"track none 8 99999999999999999999/1 1",
 		"a-mode-that-is-much-too-long none 8 1/1 1",
 	};
-	static const char *const bad_tables[] = {"", "track", "track 8:0", "track 8 0", "track 8:0x 0",
-						 "track 8:0 -1", "track /nonexistent 0"};
+	static const char *const bad_tables[] = {"",
+						 "track",
+						 "track 8:0",
+						 "track 8 0",
+						 "track 8:0x 0",
+						 "track 8:0 -1",
+						 "track /nonexistent 0"};
 	struct attachment attachment = {0};
 
 	for (size_t i = 0; i < sizeof(bad_status) / sizeof(bad_status[0]); i++)
@@ -90,7 +96,8 @@ static void other_lines_are_refused(void **state)
 
 static void mutated_lines_do_no_harm(void **state)
 {
-	static const char line[] = "track active 128 17/8192 42 base " BASE " preserved 5 agent yes";
+	static const char line[] =
+		"track active 128 17/8192 42 base " BASE " preserved 5 agent yes";
 	char copy[sizeof(line)];
 
 	srandom(2);

@@ -187,7 +187,8 @@ static void lines_that_are_no_mounts_are_skipped(void **state)
 	struct fake_sysfs *fake = *state;
 	size_t nr = fake->tree.mounts.nr;
 
-	fake_file(fake, "\nnonsense\n1 2 3:4 / /x rw\n1 2 x:y / /x rw - a b c\n1 2 3:4 / /x rw - a\n",
+	fake_file(fake,
+		  "\nnonsense\n1 2 3:4 / /x rw\n1 2 x:y / /x rw - a b c\n1 2 3:4 / /x rw - a\n",
 		  "mountinfo");
 	block_tree_close(&fake->tree);
 	fake_open(fake);

@@ -270,7 +270,8 @@ static int setup(void **state)
 	srandom(5);
 	for (size_t i = 0; i < VOLUME_BYTES; i++)
 		channel->at_cut[i] = (uint8_t)(random() >> 8);
-	assert_int_equal(pwrite(channel->device_fd, channel->at_cut, VOLUME_BYTES, 0), VOLUME_BYTES);
+	assert_int_equal(pwrite(channel->device_fd, channel->at_cut, VOLUME_BYTES, 0),
+			 VOLUME_BYTES);
 	*state = scene;
 	return 0;
 }
@@ -406,8 +407,8 @@ static void an_increment_takes_the_rest_from_its_parent(void **state)
 		uint8_t now[CHUNK_BYTES];
 		uint32_t bytes = chunk_bytes(chunk);
 
-		assert_int_equal(pread(channel->device_fd, now, bytes, (off_t)(chunk * CHUNK_BYTES)),
-				 bytes);
+		assert_int_equal(
+			pread(channel->device_fd, now, bytes, (off_t)(chunk * CHUNK_BYTES)), bytes);
 		if (memcmp(now, channel->at_cut + chunk * CHUNK_BYTES, bytes) == 0)
 			continue;
 		memcpy(channel->at_cut + chunk * CHUNK_BYTES, now, bytes);

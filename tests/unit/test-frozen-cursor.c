@@ -77,7 +77,12 @@ static void set(struct bitmap *bitmap, uint64_t at)
 
 static void every_shape_is_walked(void **state)
 {
-	static const uint64_t sizes[] = {1, 63, 64, 65, FROZEN_WINDOW_CHUNKS, FROZEN_WINDOW_CHUNKS + 1,
+	static const uint64_t sizes[] = {1,
+					 63,
+					 64,
+					 65,
+					 FROZEN_WINDOW_CHUNKS,
+					 FROZEN_WINDOW_CHUNKS + 1,
 					 3 * FROZEN_WINDOW_CHUNKS - 5};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {

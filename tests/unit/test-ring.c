@@ -59,7 +59,8 @@ static void store(struct fake *fake, uint64_t position, const void *bytes, size_
 static struct tidemark_record record(struct fake *fake, uint64_t chunk, uint32_t payload_bytes)
 {
 	return (struct tidemark_record){
-		.record_bytes = (uint32_t)(sizeof(struct tidemark_record) + payload_bytes + 63) / 64 * 64,
+		.record_bytes =
+			(uint32_t)(sizeof(struct tidemark_record) + payload_bytes + 63) / 64 * 64,
 		.type = TIDEMARK_RECORD_PRESERVED,
 		.seq = ++fake->seq,
 		.epoch = 7,

@@ -19,7 +19,11 @@ cut_is() {
 }
 
 has_spilled() {
-	ls -l "/proc/$agent/fd" 2>/dev/null | grep -q 'tidemark/.*(deleted)'
+	local fd
+	for fd in "/proc/$agent/fd/"*; do
+		[[ $(readlink "$fd") != "$TIDEMARK_REPOSITORY/#"*deleted* ]] || return 0
+	done
+	return 1
 }
 
 load_module
