@@ -27,7 +27,11 @@ has_spilled() {
 }
 
 load_module
-check dmsetup create slow --table "0 $(blockdev --getsz /dev/vdc) delay /dev/vdc 0 0 /dev/vdc 0 40"
+# A mebibyte of a pack takes as long as a delayed write: 3 MiB/s.
+delayed_writes() {
+	echo "0 $(blockdev --getsz /dev/vdc) delay /dev/vdc 0 0 /dev/vdc 0 $1"
+}
+check dmsetup create slow --table "$(delayed_writes 300)"
 cleanup dmsetup remove slow
 make_ext4 /dev/mapper/slow
 mount_ext4 /dev/mapper/slow /mnt/repository
@@ -58,6 +62,9 @@ jq -c '{preserved_bytes, attempts, seconds}' </tmp/backup
 [ "$(awk '{ print $2 }' /tmp/memory)" -lt $((256 << 10)) ] || fail "used too much memory"
 check tidemark restore latest /dev/vdd --quiet
 same_device /dev/vdb /dev/vdd
+
+check dmsetup reload slow --table "$(delayed_writes 0)"
+check dmsetup resume slow
 
 # Stopped, with everything overwritten.
 tidemark backup /dev/vda --json --full >/tmp/backup 2>/tmp/said &
