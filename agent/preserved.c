@@ -43,7 +43,7 @@ struct preserved {
 	uint8_t *payloads;
 	size_t first_slot;
 	size_t used_slots;
-	int spill_fd; /* the producer's, set before spill_end grows */
+	int spill_fd; /* constant too */
 	uint64_t spill_start;
 	uint64_t spill_end;
 	uint64_t spilled_bytes;
@@ -54,31 +54,6 @@ struct preserved {
 static void cleanup_preserved(struct preserved **preserved)
 {
 	preserved_destroy(*preserved);
-}
-
-int preserved_create(const char *spill_dir, uint32_t chunk_bytes, size_t memory_bytes,
-		     struct preserved **ret_preserved)
-{
-	CLEANUP(cleanup_preserved) struct preserved *preserved = calloc(1, sizeof(*preserved));
-
-	if (!preserved)
-		return failure_set(-ENOMEM, "preserved chunks: out of memory");
-	*preserved = (struct preserved){
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
-		.spill_dir = strdup(spill_dir),
-		.chunk_bytes = chunk_bytes,
-		.nr_slots = memory_bytes / chunk_bytes,
-		.entries = calloc(memory_bytes / chunk_bytes + 1, sizeof(struct entry)),
-		.payloads = mmap(NULL, memory_bytes + chunk_bytes, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-		.spill_fd = -1,
-	};
-	if (!preserved->spill_dir || !preserved->entries || preserved->payloads == MAP_FAILED)
-		return failure_set(-ENOMEM, "preserved chunks: out of memory");
-	*ret_preserved = preserved;
-	preserved = NULL;
-	return 0;
 }
 
 void preserved_destroy(struct preserved *preserved)
@@ -125,6 +100,34 @@ static int spill_failure(const struct preserved *preserved, const char *what, in
 			   "during the backup: %s", preserved->spill_dir, what, strerror(-error));
 }
 
+int preserved_create(const char *spill_dir, uint32_t chunk_bytes, size_t memory_bytes,
+		     struct preserved **ret_preserved)
+{
+	CLEANUP(cleanup_preserved) struct preserved *preserved = calloc(1, sizeof(*preserved));
+
+	if (!preserved)
+		return failure_set(-ENOMEM, "preserved chunks: out of memory");
+	*preserved = (struct preserved){
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+		.spill_dir = strdup(spill_dir),
+		.chunk_bytes = chunk_bytes,
+		.nr_slots = memory_bytes / chunk_bytes,
+		.entries = calloc(memory_bytes / chunk_bytes + 1, sizeof(struct entry)),
+		.payloads = mmap(NULL, memory_bytes + chunk_bytes, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+		.spill_fd = -1,
+	};
+	if (!preserved->spill_dir || !preserved->entries || preserved->payloads == MAP_FAILED)
+		return failure_set(-ENOMEM, "preserved chunks: out of memory");
+	preserved->spill_fd = open_spill(spill_dir);
+	if (preserved->spill_fd < 0)
+		return spill_failure(preserved, "make", preserved->spill_fd);
+	*ret_preserved = preserved;
+	preserved = NULL;
+	return 0;
+}
+
 /* Where the next one goes: at the start again once everything has been read. */
 static uint64_t spill_position(struct preserved *preserved)
 {
@@ -139,12 +142,6 @@ static int spill(struct preserved *preserved, struct entry *entry, const void *p
 	uint64_t end;
 	int r;
 
-	if (preserved->spill_fd < 0) {
-		r = open_spill(preserved->spill_dir);
-		if (r < 0)
-			return spill_failure(preserved, "make", r);
-		preserved->spill_fd = r;
-	}
 	end = spill_position(preserved);
 	entry->crc = crc32c(0, payload, entry->bytes);
 	r = io_write_full(preserved->spill_fd, entry, sizeof(*entry), end);

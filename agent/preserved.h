@@ -29,7 +29,9 @@ struct preserved_batch {
 };
 
 /**
- * spill_dir: where the file is made once memory_bytes are full. Errors: -ENOMEM.
+ * spill_dir: where the file is made that takes what memory_bytes do not hold. It is
+ * made here, because a file system that is busy syncing packs can take long for it,
+ * and later the ring is filling. Errors: -ENOMEM, those of making it, with a sentence.
  */
 int preserved_create(const char *spill_dir, uint32_t chunk_bytes, size_t memory_bytes,
 		     struct preserved **ret_preserved);

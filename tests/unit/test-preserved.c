@@ -158,11 +158,7 @@ static void no_place_to_spill_is_an_error(void **state)
 	struct preserved *preserved;
 
 	assert_int_equal(preserved_create("/nonexistent/dir", CHUNK_BYTES, CHUNK_BYTES, &preserved),
-			 0);
-	push(preserved, 0);
-	assert_int_equal(preserved_push(preserved, PRESERVED_CONTENT, 1, payload, CHUNK_BYTES),
 			 -ENOENT);
-	preserved_destroy(preserved);
 }
 
 static ssize_t flip_a_bit(int fd, void *data, size_t bytes, off_t offset)

@@ -21,7 +21,8 @@ cut_is() {
 has_spilled() {
 	local fd
 	for fd in "/proc/$agent/fd/"*; do
-		[[ $(readlink "$fd") != "$TIDEMARK_REPOSITORY/#"*deleted* ]] || return 0
+		[[ $(readlink "$fd") == "$TIDEMARK_REPOSITORY/#"*deleted* ]] || continue
+		[ "$(stat -Lc %s "$fd")" -eq 0 ] || return 0
 	done
 	return 1
 }
