@@ -21,7 +21,8 @@ number() {
 }
 
 restored_equals_device() {
-	check tidemark restore "$(number point)" /dev/vdb --force
+	tidemark restore "$(number point)" /dev/vdb --force --json >/tmp/restored
+	[ "$(json point </tmp/restored)" = "$(number point)" ] || fail "restored another point"
 	same_device /dev/vda /dev/vdb
 }
 
@@ -56,4 +57,6 @@ backup
 [ "$(number read_bytes)" -eq 0 ] || fail "read $(number read_bytes) bytes of nothing"
 [ "$(number changed_bytes)" -eq 0 ] || fail "changed $(number changed_bytes) bytes"
 restored_equals_device
-check tidemark verify
+tidemark verify --json >/tmp/verified
+[ "$(json points </tmp/verified)" -eq 3 ] || fail "not three points verified"
+[ "$(json damaged_objects </tmp/verified)" -eq 0 ] || fail "damage"
