@@ -313,6 +313,7 @@ static void a_killed_process_leaves_a_clean_repository(void **state)
 	assert_success(model_backup(repo, history->models[0], NULL, NULL, 1, &history->points[0]));
 	history->nr = 1;
 	tmc_repo_close(repo);
+	bool left_something = false;
 	for (int i = 0; i < 20; i++) {
 		pid_t child = fork();
 
@@ -332,9 +333,11 @@ static void a_killed_process_leaves_a_clean_repository(void **state)
 
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_true(WIFSIGNALED(status));
+		/* Not each: a kill can hit between two packs. */
+		left_something |= count_files(fixture, "tmp") > 0;
 		expect_clean(fixture, history);
 	}
-	assert_true(count_files(fixture, "tmp") > 0);
+	assert_true(left_something);
 	assert_success(tmc_repo_open(fixture->path, &repo));
 	assert_success(model_backup(repo, history->models[1], NULL, NULL, 2, &history->points[1]));
 	tmc_repo_close(repo);
