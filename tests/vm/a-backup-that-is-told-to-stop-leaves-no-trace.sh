@@ -21,15 +21,7 @@ cut_is() {
 	[ "$(tidemark status --json | json 'attachments[0].cut')" = "$1" ]
 }
 
-load_module
-make_ext4 /dev/vda
-mount_ext4 /dev/vda /mnt/data
-make_ext4 /dev/vdc
-mount_ext4 /dev/vdc /mnt/repository
-export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
-check tidemark init "$TIDEMARK_REPOSITORY"
-check tidemark attach /dev/vda
-cleanup tidemark detach /dev/vda
+protect_ext4 /dev/vda /dev/vdc
 check dd if=/dev/urandom of=/mnt/data/file bs=1M count=120 conv=fsync status=none
 check tidemark backup /dev/vda
 

@@ -23,15 +23,7 @@ no_cut() {
 	[[ $(dmsetup status) == *' none '* ]]
 }
 
-load_module
-make_ext4 /dev/vda
-mount_ext4 /dev/vda /mnt/data
-make_ext4 /dev/vdc
-mount_ext4 /dev/vdc /mnt/repository
-export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
-check tidemark init "$TIDEMARK_REPOSITORY"
-check tidemark attach /dev/vda
-cleanup tidemark detach /dev/vda
+protect_ext4 /dev/vda /dev/vdc
 start_writer /mnt/data/tree
 check tidemark backup /dev/vda --quiet
 

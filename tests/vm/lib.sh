@@ -187,6 +187,20 @@ unload_module_if_loaded() {
 	[ ! -e /sys/module/dm_tidemark ] || rmmod dm_tidemark
 }
 
+# protect_ext4 DEVICE DISK: a mounted ext4 on DEVICE (/mnt/data), attached, and a
+# repository on DISK in $TIDEMARK_REPOSITORY.
+protect_ext4() {
+	load_module
+	make_ext4 "$1"
+	mount_ext4 "$1" /mnt/data
+	make_ext4 "$2"
+	mount_ext4 "$2" /mnt/repository
+	export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
+	check tidemark init "$TIDEMARK_REPOSITORY"
+	check tidemark attach "$1"
+	cleanup tidemark detach "$1"
+}
+
 # -------------------------------------------------------------------- writers
 # start_writer DIR [SEED]: create, change, sync, rename and delete files below
 # DIR until stop_writer "$writer". Sets $writer (its process) and $writer_log,
