@@ -8,7 +8,8 @@
 #   make demo            the main job in a VM, as a user would do it
 #   make install         DESTDIR= PREFIX=
 #
-# KVER=  kernel release to build the module for; KDIR= its build directory
+# KVER=  kernel release to build the module for; KDIR= its build directory;
+# KMAKE= what else the kernel's make is to be told
 # V=1    show the commands        WERROR=1  warnings are errors
 
 PREFIX  ?= /usr/local
@@ -70,7 +71,7 @@ $(B)/%.o: %.c
 # Built in a copy of the tree's shape, so that several kernels stand side by side.
 kbuild   := $(B)/kmod/$(KVER)
 kmod_src := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/*.h)
-kernel_make = $(MAKE) -C $(KDIR) M=$(abspath $(1)) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
+kernel_make = $(MAKE) -C $(KDIR) M=$(abspath $(1)) $(KMAKE) KCFLAGS="$(if $(filter 1,$(WERROR)),-Werror)" \
 	      $(if $(Q),--no-print-directory -s) modules 2>&1 | sed '/^Skipping BTF generation/d'
 
 kmod: $(kbuild)/dm-tidemark.ko

@@ -8,7 +8,7 @@
 #   make demo            the main job in a VM, as a user would do it
 #   make deps            install what building and testing need (Debian 12)
 #
-# KERNEL=VERSION chooses the guest's kernel.
+# KERNEL= chooses the guest's kernel: tests/vm/kernel has the list.
 
 export KERNEL JOBS SLOW KEEP HOST
 
@@ -26,9 +26,7 @@ deps:          ; $(Q)tests/vm/deps
 # The product as the guest needs it: its module is for the guest's kernel,
 # whatever runs here.
 vm-product: vm-bin
-	$(Q)abi=$$(tests/vm/kernel --abi) && \
-	$(MAKE) --no-print-directory -s tools && \
-	$(MAKE) --no-print-directory -s kmod kmod-tests KVER=$$abi KDIR=/lib/modules/$$abi/build
+	$(Q)$(MAKE) --no-print-directory -s tools && tests/vm/kbuild
 
 vm-bin: $(vm_bin)
 
