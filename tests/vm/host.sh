@@ -73,18 +73,35 @@ qemu() {
 		-kernel "$(guest_kernel "$kernel")" "$@"
 }
 
-# Sparse disk files in directory $1, of the sizes in list $2 ("256M,64M"). What
-# QEMU must be told goes to disk_args, their number to nr_disks. Nothing is
-# synced to the host's disk: a guest that crashes is the case under test, a
-# host that crashes is not.
+# QEMU's words for disk file $1, number $2, on bus $3 with sectors of $4 bytes.
+disk_on_bus() {
+	local file=$1 n=$2 bus=$3 block=$4 device
+	case $bus in
+	virtio) device=virtio-blk-pci ;;
+	nvme) device=nvme ;;
+	scsi)
+		device=scsi-hd
+		[[ " ${disk_args[*]} " == *' virtio-scsi-pci '* ]] || disk_args+=(-device virtio-scsi-pci)
+		;;
+	*) die "no bus $bus for a disk" ;;
+	esac
+	disk_args+=(-drive "file=$file,if=none,id=disk$n,format=raw,cache=unsafe,discard=unmap"
+		-device "$device,drive=disk$n,serial=tidemark-disk$n,logical_block_size=$block,physical_block_size=$block")
+}
+
+# Sparse disk files in directory $1, as list $2 names them: sizes, each perhaps
+# with a bus and a sector size ("256M,64M:nvme,64M:scsi:4096"). What QEMU must be
+# told goes to disk_args, their number to nr_disks. Nothing is synced to the
+# host's disk: a guest that crashes is the case under test, a host that crashes
+# is not.
 # shellcheck disable=SC2034 # for the script that sources this file
 make_disks() {
-	local dir=$1 size n=0
+	local dir=$1 disk size bus block n=0
 	disk_args=()
-	for size in ${2//,/ }; do
+	for disk in ${2//,/ }; do
+		IFS=: read -r size bus block <<<"$disk"
 		truncate -s "$size" "$dir/disk$n"
-		disk_args+=(-drive "file=$dir/disk$n,if=none,id=disk$n,format=raw,cache=unsafe,discard=unmap"
-			-device "virtio-blk-pci,drive=disk$n,serial=tidemark-disk$n")
+		disk_on_bus "$dir/disk$n" "$n" "${bus:-virtio}" "${block:-512}"
 		n=$((n + 1))
 	done
 	nr_disks=$n
