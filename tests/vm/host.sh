@@ -17,13 +17,6 @@ die() {
 	exit 1
 }
 
-# The ABI name (6.1.0-56-amd64) of the kernel that apt would install today. It
-# changes with every security update, so nothing may spell it out.
-kernel_abi() {
-	apt-cache depends linux-image-amd64 2>/dev/null |
-		sed -n 's/^ *Depends: linux-image-\([0-9][^ ]*\)$/\1/p' | head -n 1
-}
-
 # Run "$@" alone: two builds at once must not fill the cache side by side.
 with_lock() {
 	local name=$1
