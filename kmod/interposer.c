@@ -166,6 +166,10 @@ static void move_to_whole_disk(struct bio *bio)
 	bio_set_flag(bio, BIO_REMAPPED);
 }
 
+/*
+ * The caller's reference on the disk goes to the flight. A cut between this and the
+ * gate only makes the write look older than it is, and be noted once more.
+ */
 static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *disk)
 {
 	flight->private = bio->bi_private;
@@ -174,7 +178,7 @@ static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *
 	flight->sector = bio->bi_iter.bi_sector;
 	flight->nr_sectors = bio_sectors(bio);
 	flight->marked_by_us = !bdev_is_partition(bio->bi_bdev);
-	flight->cut_seq = latest_cut_seq;
+	flight->cut_seq = READ_ONCE(latest_cut_seq);
 	bio->bi_private = flight;
 	bio->bi_end_io = land;
 }
@@ -184,37 +188,27 @@ static bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
 	return tm_cut_is_active(a) && tm_tracker_any_frozen(&a->tracker, first, last);
 }
 
-static struct tm_attachment *find_holder_locked(const struct tm_flight *flight)
+/* Each attachment that the write touches takes note; the first that must hold it is returned. */
+static struct tm_attachment *note_locked(const struct tm_flight *flight)
 {
-	struct tm_attachment *a;
+	struct tm_attachment *a, *holder = NULL;
 	u64 first, last;
 
-	list_for_each_entry(a, &flight->disk->attachments, on_disk)
-		if (touches(a, flight, &first, &last) && must_hold(a, first, last))
-			return a;
-	return NULL;
+	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
+		if (!touches(a, flight, &first, &last))
+			continue;
+		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+		if (!holder && must_hold(a, first, last))
+			holder = a;
+	}
+	return holder;
 }
 
-static void note_write_locked(const struct tm_flight *flight)
+static enum tm_bio_fate see_write(struct bio *bio)
 {
-	struct tm_attachment *a;
-	u64 first, last;
+	unsigned long flags = tm_gate_enter();
+	struct tm_attachment *holder = note_locked(tm_flight_of(bio));
 
-	list_for_each_entry(a, &flight->disk->attachments, on_disk)
-		if (touches(a, flight, &first, &last))
-			tm_tracker_mark_dirty_locked(&a->tracker, first, last);
-}
-
-/* The caller's reference on the disk goes to the flight. The bio is marked as seen. */
-static enum tm_bio_fate see_write(struct bio *bio, struct tm_disk *disk, struct tm_flight *flight)
-{
-	struct tm_attachment *holder;
-	unsigned long flags;
-
-	flags = tm_gate_enter();
-	take_off(bio, flight, disk);
-	note_write_locked(flight);
-	holder = find_holder_locked(flight);
 	if (holder)
 		tm_preserve_hold_locked(holder, bio);
 	tm_gate_exit(flags);
@@ -223,15 +217,7 @@ static enum tm_bio_fate see_write(struct bio *bio, struct tm_disk *disk, struct 
 
 void tm_interposer_resubmit(struct bio *bio)
 {
-	struct tm_attachment *holder;
-	unsigned long flags;
-
-	flags = tm_gate_enter();
-	holder = find_holder_locked(tm_flight_of(bio));
-	if (holder)
-		tm_preserve_hold_locked(holder, bio);
-	tm_gate_exit(flags);
-	if (!holder)
+	if (see_write(bio) == TM_BIO_PASSED)
 		submit_bio_noacct(bio);
 }
 
@@ -269,8 +255,8 @@ static void take_in(struct work_struct *work)
 
 	while ((bio = next_intake(disk))) {
 		flight = mempool_alloc(&disk->flight_pool, GFP_NOIO);
-		if (see_write(bio, disk, flight) == TM_BIO_PASSED)
-			submit_bio_noacct(bio);
+		take_off(bio, flight, disk);
+		tm_interposer_resubmit(bio);
 	}
 }
 
@@ -299,7 +285,8 @@ enum tm_bio_fate tm_interposer_submit(struct bio *bio)
 		queue_for_intake(disk, bio);
 		return TM_BIO_HELD;
 	}
-	return see_write(bio, disk, flight);
+	take_off(bio, flight, disk);
+	return see_write(bio);
 }
 
 u64 tm_interposer_next_cut_locked(void)
