@@ -23,6 +23,12 @@
 #include "interposer.h"
 #include "ring.h"
 
+/*
+ * A device that cannot be drained at attach has completed or failed by then whatever
+ * was on its way: twice the default timeout of a SCSI or NVMe command.
+ */
+#define SETTLE_S 60
+
 static DEFINE_MUTEX(attachments_mutex);
 static LIST_HEAD(attachments); /* attachments_mutex */
 
@@ -121,6 +127,8 @@ static int fill(struct tm_attachment *a, const struct tm_geometry *g, const char
 	a->first_sector = g->start_sector + get_start_sect(a->live);
 	a->nr_sectors = g->nr_sectors;
 	a->chunk_shift = ilog2(g->chunk_sectors);
+	a->stacked = g->stacked;
+	a->settled_at = ktime_add_ms(ktime_get(), SETTLE_S * MSEC_PER_SEC);
 	a->stall_ms = g->stall_ms;
 	a->epoch = 1;
 	get_random_bytes(a->tracker_id, sizeof(a->tracker_id));
@@ -188,6 +196,7 @@ static bool same_geometry(const struct tm_attachment *a, const struct tm_geometr
 
 	return !find_device(g->path, &dev) && dev == a->live->bd_dev &&
 	       g->start_sector == a->start_sector && g->nr_sectors == a->nr_sectors &&
+	       g->stacked == a->stacked &&
 	       ilog2(g->chunk_sectors) == a->chunk_shift;
 }
 
@@ -222,10 +231,9 @@ static struct tm_attachment *attach_locked(struct mapped_device *md, const struc
 	if (!a)
 		return attach_new(md, g, ret_error);
 	if (!same_geometry(a, g)) {
-		*ret_error = "a reload cannot change the device, the range or the chunk size";
+		*ret_error = "a reload cannot change the device, the range, the chunk size or the way in";
 		return ERR_PTR(-EINVAL);
 	}
-	WRITE_ONCE(a->stall_ms, g->stall_ms);
 	return a;
 }
 
@@ -241,6 +249,9 @@ struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm
 		a->event_target = ti;
 	}
 	mutex_unlock(&attachments_mutex);
+	/* Outside the mutex: a device that hangs must not take the other attachments along. */
+	if (!IS_ERR(a) && a->settled_at && tm_interposer_drain(a->live->bd_disk))
+		a->settled_at = 0;
 	return a;
 }
 

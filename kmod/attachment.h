@@ -40,6 +40,8 @@ struct tm_attachment {
 	sector_t first_sector; /* on the whole disk */
 	sector_t nr_sectors;
 	unsigned int chunk_shift; /* sectors to chunks */
+	bool stacked;             /* its writes come through the mapped device, not the hook */
+	ktime_t settled_at;       /* writes from before the attachment have landed by then */
 	u8 tracker_id[TIDEMARK_ID_BYTES];
 
 	struct tm_tracker tracker;
@@ -53,6 +55,7 @@ struct tm_attachment {
 	u8 base[TIDEMARK_BASE_BYTES]; /* base_lock */
 	u64 epoch;                  /* mutex; the cut's instant raises it */
 	u64 cut_seq;                /* gate: of this attachment's latest cut */
+	ktime_t cut_at;             /* mutex; the latest cut's instant */
 	int cut_state;              /* TIDEMARK_CUT_*; cut.c has the transitions */
 	atomic64_t nr_lost;         /* cuts, since attach */
 
@@ -66,6 +69,7 @@ struct tm_geometry {
 	sector_t nr_sectors;
 	unsigned int chunk_sectors;
 	unsigned int stall_ms;
+	bool stacked;
 };
 
 /*

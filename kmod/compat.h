@@ -9,9 +9,16 @@
 #ifndef TM_COMPAT_H
 #define TM_COMPAT_H
 
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/ftrace.h>
 #include <linux/version.h>
+
+/* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define blk_mq_freeze_queue(queue)           (blk_mq_freeze_queue(queue), 0)
+#define blk_mq_unfreeze_queue(queue, memory) ((void)(memory), blk_mq_unfreeze_queue(queue))
+#endif
 
 /* 6.9, "bdev: open block device as files". Until then the opaque pointer is the device. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)

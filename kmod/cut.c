@@ -17,6 +17,8 @@
  *       when it completes (interposer.c, carry_over_cut()).
  *   C3  The frozen set leaves the tracker only by a commit with every chunk done
  *       while the cut is active; in each other case it goes back into dirty.
+ *       It also goes back after the commit of a cut that was made before the writes
+ *       of the time before the attachment are sure to have landed.
  *   C4  While file systems are frozen nothing waits for user space, for I/O, or for
  *       memory.
  */
@@ -105,6 +107,7 @@ static void cut_one_locked(struct tm_cut_part *part, u64 cut_seq)
 
 	tm_tracker_cut_locked(&a->tracker, part->flags & TIDEMARK_CUT_FULL);
 	a->cut_seq = cut_seq;
+	a->cut_at = ktime_get();
 	part->ret_epoch = a->epoch++;
 	tm_ring_show_cut(tm_channel_ring(a->channel), TIDEMARK_CUT_ACTIVE, TIDEMARK_LOST_NOT);
 	WRITE_ONCE(a->cut_state, TIDEMARK_CUT_ACTIVE);
@@ -296,6 +299,8 @@ int tm_cut_commit(struct tm_attachment *a, u64 epoch, const u8 base[TIDEMARK_BAS
 		r = -EBUSY;
 	if (!r) {
 		end_locked(a);
+		if (ktime_before(a->cut_at, a->settled_at))
+			tm_tracker_undo_cut(&a->tracker);
 		tm_attachment_set_base(a, base);
 	}
 	mutex_unlock(&a->mutex);

@@ -30,6 +30,7 @@
 
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
+#include <linux/device-mapper.h>
 #include <linux/hashtable.h>
 #include <linux/mempool.h>
 #include <linux/module.h>
@@ -347,18 +348,27 @@ out_with_disk:
 	return NULL;
 }
 
-/*
- * Writes that passed the hook before it was there would land unseen, perhaps after
- * the first backup has read their chunks. Wait for them where the queue can tell;
- * on bio-based devices (dm, md) the freeze of the first cut does that job for the
- * mounted file system.
- */
-static void wait_for_unseen_writes(struct gendisk *gendisk)
+/* Exported, but declared only in drivers/md/dm.h. */
+void dm_internal_suspend_fast(struct mapped_device *md);
+void dm_internal_resume_fast(struct mapped_device *md);
+
+bool tm_interposer_drain(struct gendisk *gendisk)
 {
-	if (!queue_is_mq(gendisk->queue))
-		return;
-	blk_mq_freeze_queue(gendisk->queue);
-	blk_mq_unfreeze_queue(gendisk->queue);
+	struct mapped_device *mapped;
+	unsigned int memory;
+
+	if (queue_is_mq(gendisk->queue)) {
+		memory = blk_mq_freeze_queue(gendisk->queue);
+		blk_mq_unfreeze_queue(gendisk->queue, memory);
+		return true;
+	}
+	mapped = dm_get_md(disk_devt(gendisk));
+	if (!mapped)
+		return false;
+	dm_internal_suspend_fast(mapped);
+	dm_internal_resume_fast(mapped);
+	dm_put(mapped);
+	return true;
 }
 
 static struct tm_disk *find_or_create_disk(struct gendisk *gendisk)
@@ -377,15 +387,17 @@ int tm_interposer_attach(struct tm_attachment *a)
 	struct gendisk *gendisk = a->live->bd_disk;
 	struct tm_disk *disk;
 	unsigned long flags;
-	int r;
+	int r = 0;
 
 	mutex_lock(&disks_mutex);
-	r = tm_hook_start();
+	if (!a->stacked)
+		r = tm_hook_start();
 	if (r)
 		goto out;
 	disk = find_or_create_disk(gendisk);
 	if (!disk) {
-		tm_hook_stop();
+		if (!a->stacked)
+			tm_hook_stop();
 		r = -ENOMEM;
 		goto out;
 	}
@@ -395,7 +407,6 @@ int tm_interposer_attach(struct tm_attachment *a)
 	if (disk->nr_users++ == 0)
 		hlist_add_head_rcu(&disk->node, bucket(gendisk));
 	tm_gate_open(flags);
-	wait_for_unseen_writes(gendisk);
 out:
 	mutex_unlock(&disks_mutex);
 	return r;
@@ -418,7 +429,8 @@ void tm_interposer_detach(struct tm_attachment *a)
 		synchronize_rcu(); /* for get_disk() */
 		percpu_ref_kill(&disk->flights);
 	}
-	tm_hook_stop();
+	if (!a->stacked)
+		tm_hook_stop();
 	mutex_unlock(&disks_mutex);
 }
 

@@ -5,25 +5,29 @@
  * The device-mapper target: how an administrator makes, sees and removes an
  * attachment.
  *
- *   table     0 <sectors> tidemark track <device> <start> [<#words> <feature> <value> ...]
- *             features: chunk_sectors (128), stall_ms (50)
+ *   table     0 <sectors> tidemark track <device> <start> [<#words> <feature> ...]
+ *             features: chunk_sectors <n> (128), stall_ms <n> (50), stacked
  *   status    track <cut> <chunk_sectors> <dirty>/<chunks> <epoch>
  *             base <hex or -> preserved <n> held <n> lost <n> dropped <n> agent <yes|no>
  *   messages  stall_ms <n>
  *             forget           everything is dirty, the next backup reads all
  *
- * The mapped device itself carries no data: the live device is used as before, and
- * a second way to the same blocks would only show udev a file system twice. I/O to
- * it fails.
+ * There are two ways in. Interposed: the live device is used as before, the mapped
+ * device carries no data, and I/O to it fails; a second way to the same blocks would
+ * only show udev a file system twice. Stacked: the mapped device is what is used, as
+ * with dm-linear, and claims the live one. A write is looked at by the same code in
+ * both.
  */
 #include "target.h"
 
 #include <linux/device-mapper.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 
 #include "attachment.h"
 #include "cut.h"
+#include "interposer.h"
 
 #define DM_MSG_PREFIX "tidemark"
 
@@ -31,29 +35,41 @@
 #define STALL_MS_DEFAULT      50
 #define STALL_MS_MAX          60000
 
+struct tm_target {
+	struct tm_attachment *attachment;
+	struct dm_dev *lower; /* claimed where stacked, else NULL */
+	unsigned int stall_ms;
+};
+
 /* ---------------------------------------------------------------------- construct */
 
-static int parse_feature(const char *name, const char *value, struct tm_geometry *g)
+/* Takes its words off as. */
+static int parse_feature(struct dm_arg_set *as, unsigned int *nr_words, struct tm_geometry *g)
 {
-	unsigned int number;
+	const char *name = dm_shift_arg(as);
+	unsigned int *number;
 
-	if (kstrtouint(value, 10, &number))
+	(*nr_words)--;
+	if (!strcasecmp(name, "stacked")) {
+		g->stacked = true;
+		return 0;
+	}
+	if (!strcasecmp(name, "chunk_sectors"))
+		number = &g->chunk_sectors;
+	else if (!strcasecmp(name, "stall_ms"))
+		number = &g->stall_ms;
+	else
 		return -EINVAL;
-	if (!strcasecmp(name, "chunk_sectors")) {
-		g->chunk_sectors = number;
-		return 0;
-	}
-	if (!strcasecmp(name, "stall_ms")) {
-		g->stall_ms = number;
-		return 0;
-	}
-	return -EINVAL;
+	if (!*nr_words)
+		return -EINVAL;
+	(*nr_words)--;
+	return kstrtouint(dm_shift_arg(as), 10, number);
 }
 
 static int parse_features(struct dm_target *ti, struct dm_arg_set *as, struct tm_geometry *g)
 {
 	static const struct dm_arg args[] = {
-		{ 0, 4, "tidemark: the number of feature words is 0, 2 or 4" },
+		{ 0, 5, "tidemark: the number of feature words is 0 to 5" },
 	};
 	unsigned int nr_words;
 	int r;
@@ -63,16 +79,13 @@ static int parse_features(struct dm_target *ti, struct dm_arg_set *as, struct tm
 	r = dm_read_arg_group(args, as, &nr_words, &ti->error);
 	if (r)
 		return r;
-	for (; nr_words >= 2; nr_words -= 2) {
-		const char *name = dm_shift_arg(as);
-		const char *value = dm_shift_arg(as);
-
-		if (parse_feature(name, value, g)) {
-			ti->error = "features are: chunk_sectors <n>, stall_ms <n>";
+	while (nr_words) {
+		if (parse_feature(as, &nr_words, g)) {
+			ti->error = "features are: chunk_sectors <n>, stall_ms <n>, stacked";
 			return -EINVAL;
 		}
 	}
-	if (nr_words || as->argc) {
+	if (as->argc) {
 		ti->error = "words that belong to no feature";
 		return -EINVAL;
 	}
@@ -98,7 +111,7 @@ static int parse(struct dm_target *ti, unsigned int argc, char **argv, struct tm
 		.chunk_sectors = CHUNK_SECTORS_DEFAULT,
 		.stall_ms = STALL_MS_DEFAULT,
 	};
-	ti->error = "arguments are: track <device> <start sector> [<#words> <feature> <value> ...]";
+	ti->error = "arguments are: track <device> <start sector> [<#words> <feature> ...]";
 	if (argc < 3 || strcasecmp(dm_shift_arg(&as), "track"))
 		return -EINVAL;
 	g->path = dm_shift_arg(&as);
@@ -115,11 +128,40 @@ static int parse(struct dm_target *ti, unsigned int argc, char **argv, struct tm
 	return g->stall_ms <= STALL_MS_MAX ? 0 : -EINVAL;
 }
 
+/* What the mapped device lets through, where it is the way in. */
+static void take_all_bios(struct dm_target *ti)
+{
+	ti->num_flush_bios = 1;
+	ti->num_discard_bios = 1;
+	ti->num_secure_erase_bios = 1;
+	ti->num_write_zeroes_bios = 1;
+}
+
+static int attach(struct dm_target *ti, struct tm_target *t, const struct tm_geometry *g)
+{
+	const char *error;
+	int r = 0;
+
+	ti->error = "cannot claim the device: it is in use, or there is none";
+	if (g->stacked)
+		r = dm_get_device(ti, g->path, dm_table_get_mode(ti->table), &t->lower);
+	if (r)
+		return r;
+	if (g->stacked)
+		take_all_bios(ti);
+	t->attachment = tm_attachment_attach(ti, g, &error);
+	if (!IS_ERR(t->attachment))
+		return 0;
+	ti->error = (char *)error;
+	if (t->lower)
+		dm_put_device(ti, t->lower);
+	return PTR_ERR(t->attachment);
+}
+
 static int tidemark_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
-	struct tm_attachment *a;
 	struct tm_geometry g;
-	const char *error;
+	struct tm_target *t;
 	int r;
 
 	r = parse(ti, argc, argv, &g);
@@ -128,26 +170,61 @@ static int tidemark_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->error = "one table has one tidemark target, and nothing else";
 	if (ti->begin)
 		return -EINVAL;
-	a = tm_attachment_attach(ti, &g, &error);
-	if (IS_ERR(a)) {
-		ti->error = (char *)error;
-		return PTR_ERR(a);
+	ti->error = "not enough memory";
+	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	if (!t)
+		return -ENOMEM;
+	t->stall_ms = g.stall_ms;
+	r = attach(ti, t, &g);
+	if (r) {
+		kfree(t);
+		return r;
 	}
-	ti->private = a;
+	ti->private = t;
 	ti->error = NULL;
 	return 0;
 }
 
 static void tidemark_dtr(struct dm_target *ti)
 {
-	tm_attachment_detach(ti->private, ti);
+	struct tm_target *t = ti->private;
+
+	tm_attachment_detach(t->attachment, ti);
+	if (t->lower)
+		dm_put_device(ti, t->lower);
+	kfree(t);
+}
+
+/* What a reload can change is in force from here. */
+static void tidemark_resume(struct dm_target *ti)
+{
+	struct tm_target *t = ti->private;
+
+	WRITE_ONCE(t->attachment->stall_ms, t->stall_ms);
 }
 
 /* ---------------------------------------------------------------------------- use */
 
 static int tidemark_map(struct dm_target *ti, struct bio *bio)
 {
-	return DM_MAPIO_KILL;
+	struct tm_target *t = ti->private;
+
+	if (!t->lower)
+		return DM_MAPIO_KILL;
+	bio_set_dev(bio, t->lower->bdev);
+	if (bio_sectors(bio))
+		bio->bi_iter.bi_sector = t->attachment->start_sector +
+					 dm_target_offset(ti, bio->bi_iter.bi_sector);
+	if (tm_interposer_wants(bio) && tm_interposer_submit(bio) == TM_BIO_HELD)
+		return DM_MAPIO_SUBMITTED;
+	return DM_MAPIO_REMAPPED;
+}
+
+static int tidemark_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
+{
+	struct tm_target *t = ti->private;
+
+	return t->lower ? fn(ti, t->lower, t->attachment->start_sector, ti->len, data) : 0;
 }
 
 static const char *cut_state_name(const struct tm_attachment *a)
@@ -184,7 +261,8 @@ static void emit_info(struct tm_attachment *a, char *result, unsigned int maxlen
 static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned int status_flags,
 			    char *result, unsigned int maxlen)
 {
-	struct tm_attachment *a = ti->private;
+	struct tm_target *t = ti->private;
+	struct tm_attachment *a = t->attachment;
 	unsigned int sz = 0;
 
 	switch (type) {
@@ -192,9 +270,10 @@ static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned i
 		emit_info(a, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("track %u:%u %llu 4 chunk_sectors %u stall_ms %u", MAJOR(a->live->bd_dev),
-		       MINOR(a->live->bd_dev), (unsigned long long)a->start_sector,
-		       1U << a->chunk_shift, READ_ONCE(a->stall_ms));
+		DMEMIT("track %u:%u %llu %u chunk_sectors %u stall_ms %u%s",
+		       MAJOR(a->live->bd_dev), MINOR(a->live->bd_dev),
+		       (unsigned long long)a->start_sector, a->stacked ? 5 : 4,
+		       1U << a->chunk_shift, t->stall_ms, a->stacked ? " stacked" : "");
 		break;
 	case STATUSTYPE_IMA:
 		*result = '\0';
@@ -202,7 +281,7 @@ static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned i
 	}
 }
 
-static int set_stall(struct tm_attachment *a, const char *value)
+static int set_stall(struct tm_target *t, const char *value)
 {
 	unsigned int stall_ms;
 
@@ -210,19 +289,20 @@ static int set_stall(struct tm_attachment *a, const char *value)
 		DMERR("stall_ms is a number of milliseconds, at most %u", STALL_MS_MAX);
 		return -EINVAL;
 	}
-	WRITE_ONCE(a->stall_ms, stall_ms);
+	t->stall_ms = stall_ms;
+	WRITE_ONCE(t->attachment->stall_ms, stall_ms);
 	return 0;
 }
 
 static int tidemark_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
 			    unsigned int maxlen)
 {
-	struct tm_attachment *a = ti->private;
+	struct tm_target *t = ti->private;
 
 	if (argc == 2 && !strcasecmp(argv[0], "stall_ms"))
-		return set_stall(a, argv[1]);
+		return set_stall(t, argv[1]);
 	if (argc == 1 && !strcasecmp(argv[0], "forget")) {
-		tm_attachment_forget(a);
+		tm_attachment_forget(t->attachment);
 		return 0;
 	}
 	DMERR("messages are: stall_ms <n>, forget");
@@ -232,11 +312,13 @@ static int tidemark_message(struct dm_target *ti, unsigned int argc, char **argv
 static struct target_type tidemark_target = {
 	.name = TIDEMARK_TARGET_NAME,
 	.version = { 1, 0, 0 },
-	.features = DM_TARGET_SINGLETON,
+	.features = DM_TARGET_SINGLETON | DM_TARGET_NOWAIT,
 	.module = THIS_MODULE,
 	.ctr = tidemark_ctr,
 	.dtr = tidemark_dtr,
+	.resume = tidemark_resume,
 	.map = tidemark_map,
+	.iterate_devices = tidemark_iterate_devices,
 	.status = tidemark_status,
 	.message = tidemark_message,
 };
