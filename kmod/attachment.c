@@ -38,6 +38,7 @@ static void free_attachment(struct kref *ref)
 {
 	struct tm_attachment *a = container_of(ref, struct tm_attachment, ref);
 
+	tm_stream_destroy(a);
 	tm_preserve_destroy(a);
 	tm_tracker_destroy(&a->tracker);
 	if (a->live_file)
@@ -50,17 +51,21 @@ void tm_attachment_put(struct tm_attachment *a)
 	kref_put(&a->ref, free_attachment);
 }
 
-/* Tells those in "dmsetup wait", and udev, to look at the status. */
+/* Tells those in "dmsetup wait", and udev, that a cut or the stream changed its state. */
 static void send_event(struct work_struct *work)
 {
 	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
-	char *lost[] = { "TIDEMARK_CUT=lost", NULL };
+	char cut[32], stream[32];
+	char *states[] = { cut, stream, NULL };
 
+	snprintf(cut, sizeof(cut), "TIDEMARK_CUT=%s", tm_cut_state_name(a));
+	snprintf(stream, sizeof(stream), "TIDEMARK_STREAM=%s", tm_stream_state_name(a));
+	tm_stream_log_gap(a);
 	mutex_lock(&attachments_mutex);
 	if (a->event_target)
 		dm_table_event(a->event_target->table);
 	if (a->nr_targets)
-		kobject_uevent_env(&disk_to_dev(dm_disk(a->md))->kobj, KOBJ_CHANGE, lost);
+		kobject_uevent_env(&disk_to_dev(dm_disk(a->md))->kobj, KOBJ_CHANGE, states);
 	mutex_unlock(&attachments_mutex);
 }
 
@@ -133,7 +138,10 @@ static int fill(struct tm_attachment *a, const struct tm_geometry *g, const char
 	a->epoch = 1;
 	get_random_bytes(a->tracker_id, sizeof(a->tracker_id));
 	*ret_error = "not enough memory";
+	a->stream.allowed = g->stream;
 	r = tm_preserve_create(a);
+	if (!r)
+		r = tm_stream_create(a);
 	if (r)
 		return r;
 	return tm_tracker_create(&a->tracker,
@@ -260,6 +268,7 @@ static void die(struct tm_attachment *a)
 {
 	mutex_lock(&a->mutex);
 	tm_cut_abort_locked(a, 0);
+	tm_stream_stop(a);
 	WRITE_ONCE(a->dead, true);
 	if (a->channel)
 		tm_ring_wake(tm_channel_ring(a->channel));
@@ -304,16 +313,28 @@ struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped)
 
 /* -------------------------------------------------------------------------- facts */
 
-bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
-			  u64 *ret_first, u64 *ret_last)
+bool tm_attachment_sectors(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
+			   u64 *ret_sector, u64 *ret_nr_sectors)
 {
 	sector_t first = max(sector, a->first_sector);
 	sector_t end = min(sector + nr_sectors, a->first_sector + a->nr_sectors);
 
 	if (first >= end)
 		return false;
-	*ret_first = (first - a->first_sector) >> a->chunk_shift;
-	*ret_last = (end - 1 - a->first_sector) >> a->chunk_shift;
+	*ret_sector = first - a->first_sector;
+	*ret_nr_sectors = end - first;
+	return true;
+}
+
+bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
+			  u64 *ret_first, u64 *ret_last)
+{
+	u64 first, nr;
+
+	if (!tm_attachment_sectors(a, sector, nr_sectors, &first, &nr))
+		return false;
+	*ret_first = first >> a->chunk_shift;
+	*ret_last = (first + nr - 1) >> a->chunk_shift;
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include <uapi/tidemark.h>
 
 #include "preserve.h"
+#include "stream.h"
 #include "tracker.h"
 
 struct dm_target;
@@ -36,6 +37,7 @@ struct tm_attachment {
 	struct file *live_file;
 	struct block_device *live;
 	struct tm_disk *disk;
+	u32 serial; /* ascends along disk->attachments */
 	sector_t start_sector; /* on live */
 	sector_t first_sector; /* on the whole disk */
 	sector_t nr_sectors;
@@ -46,6 +48,7 @@ struct tm_attachment {
 
 	struct tm_tracker tracker;
 	struct tm_preserve preserve;
+	struct tm_stream stream;
 	unsigned int stall_ms; /* read and written once at a time */
 
 	struct mutex mutex;         /* serializes bind, cut, end, death */
@@ -70,6 +73,7 @@ struct tm_geometry {
 	unsigned int chunk_sectors;
 	unsigned int stall_ms;
 	bool stacked;
+	bool stream; /* the mode */
 };
 
 /*
@@ -88,6 +92,9 @@ void tm_attachment_detach(struct tm_attachment *a, struct dm_target *ti);
 struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped);
 void tm_attachment_put(struct tm_attachment *a);
 
+/* A sector range of the whole disk, cut to the attachment and counted from its start; false: none. */
+bool tm_attachment_sectors(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
+			   u64 *ret_sector, u64 *ret_nr_sectors);
 /* Chunks of a sector range of the whole disk, cut to the attachment; false: none. */
 bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
 			  u64 *ret_first, u64 *ret_last);

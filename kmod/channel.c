@@ -141,7 +141,7 @@ static int get_part(const struct tidemark_cut_volume *volume, struct tm_cut_part
 	struct file *file;
 	struct tm_attachment *a;
 
-	if (volume->flags & ~TIDEMARK_CUT_FULL)
+	if (volume->flags & ~(TIDEMARK_CUT_FULL | TIDEMARK_CUT_FUZZY | TIDEMARK_CUT_STREAM))
 		return -EINVAL;
 	file = fget(volume->channel_fd);
 	if (!file)
@@ -377,6 +377,7 @@ static int channel_release(struct inode *inode, struct file *file)
 	if (a) {
 		mutex_lock(&a->mutex);
 		tm_cut_abort_locked(a, 0);
+		tm_stream_stop(a);
 		a->channel = NULL;
 		mutex_unlock(&a->mutex);
 		tm_attachment_put(a);

@@ -43,6 +43,18 @@ bool tm_cut_is_active(const struct tm_attachment *a)
 	return READ_ONCE(a->cut_state) == TIDEMARK_CUT_ACTIVE;
 }
 
+const char *tm_cut_state_name(const struct tm_attachment *a)
+{
+	switch (READ_ONCE(a->cut_state)) {
+	case TIDEMARK_CUT_ACTIVE:
+		return "active";
+	case TIDEMARK_CUT_LOST:
+		return "lost";
+	default:
+		return "none";
+	}
+}
+
 void tm_cut_lose(struct tm_attachment *a, int reason)
 {
 	/* Before the first write goes unpreserved: partner of release's second look (P2). */
@@ -107,6 +119,7 @@ static void cut_one_locked(struct tm_cut_part *part, u64 cut_seq)
 
 	tm_tracker_cut_locked(&a->tracker, part->flags & TIDEMARK_CUT_FULL);
 	a->cut_seq = cut_seq;
+	tm_stream_cut_locked(a, part->flags & TIDEMARK_CUT_STREAM, a->epoch, cut_seq);
 	a->cut_at = ktime_get();
 	part->ret_epoch = a->epoch++;
 	tm_ring_show_cut(tm_channel_ring(a->channel), TIDEMARK_CUT_ACTIVE, TIDEMARK_LOST_NOT);
@@ -123,23 +136,30 @@ static u64 cut_all(struct tm_cut_part *parts, unsigned int nr)
 	for (i = 0; i < nr; i++)
 		cut_one_locked(&parts[i], cut_seq);
 	tm_gate_open(flags);
+	for (i = 0; i < nr; i++)
+		tm_ring_wake(tm_channel_ring(parts[i].attachment->channel));
 	return time_ns;
 }
 
 /* --------------------------------------------------------------------- running */
 
-static int prepare_one(struct tm_attachment *a)
+static int prepare_one(const struct tm_cut_part *part)
 {
-	int r;
+	struct tm_attachment *a = part->attachment;
+	bool fuzzy = part->flags & TIDEMARK_CUT_FUZZY;
+	int r = 0;
 
 	lockdep_assert_held(&a->mutex);
 	if (a->dead || !a->channel)
 		return -ENODEV;
 	if (a->cut_state != TIDEMARK_CUT_NONE)
 		return -EBUSY;
-	r = tm_preserve_begin(a);
+	if (part->flags & TIDEMARK_CUT_STREAM)
+		r = tm_stream_check_start(a);
+	if (!r && !fuzzy)
+		r = tm_preserve_begin(a);
 	if (!r)
-		tm_tracker_prepare_cut(&a->tracker);
+		tm_tracker_prepare_cut(&a->tracker, fuzzy);
 	return r;
 }
 
@@ -155,7 +175,7 @@ static int prepare_all(struct tm_cut_part *parts, unsigned int nr)
 	int r;
 
 	for (i = 0; i < nr; i++) {
-		r = prepare_one(parts[i].attachment);
+		r = prepare_one(&parts[i]);
 		if (r) {
 			unprepare(parts, i);
 			return r;

@@ -27,6 +27,8 @@ int tm_cut_commit(struct tm_attachment *a, u64 epoch, const u8 base[TIDEMARK_BAS
 int tm_cut_abort(struct tm_attachment *a, u64 epoch);
 int tm_cut_abort_locked(struct tm_attachment *a, u64 epoch);
 
+/* none, active, lost */
+const char *tm_cut_state_name(const struct tm_attachment *a);
 /* Is old content worth keeping? Any context. */
 bool tm_cut_is_active(const struct tm_attachment *a);
 /* The one way to lose a cut: ACTIVE -> LOST, logged once. Any context. */

@@ -44,6 +44,7 @@
 #include "cut.h"
 #include "gate.h"
 #include "hook.h"
+#include "stream.h"
 
 #define FLIGHTS_RESERVED 128
 
@@ -67,6 +68,7 @@ struct tm_disk {
 
 static DEFINE_HASHTABLE(disks, 6); /* gate; read under RCU */
 static DEFINE_MUTEX(disks_mutex);
+static u32 latest_serial; /* disks_mutex */
 static atomic_t nr_disks = ATOMIC_INIT(0); /* records not freed yet */
 static DECLARE_WAIT_QUEUE_HEAD(no_disks);
 
@@ -100,7 +102,9 @@ notrace bool tm_interposer_wants(struct bio *bio)
 {
 	bool found;
 
-	if (!op_is_write(bio_op(bio)) || bio_flagged(bio, BIO_REMAPPED) || !bio_sectors(bio))
+	if (!op_is_write(bio_op(bio)) || bio_flagged(bio, BIO_REMAPPED))
+		return false;
+	if (!bio_sectors(bio) && !(bio->bi_opf & REQ_PREFLUSH))
 		return false;
 	rcu_read_lock_sched_notrace();
 	found = find_disk(bio->bi_bdev->bd_disk);
@@ -126,9 +130,13 @@ static noinline void carry_over_cut(const struct tm_flight *flight)
 	struct tm_attachment *a;
 	u64 first, last;
 
-	list_for_each_entry(a, &flight->disk->attachments, on_disk)
-		if (a->cut_seq > flight->cut_seq && touches(a, flight, &first, &last))
-			tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
+		if (a->cut_seq <= flight->cut_seq || !touches(a, flight, &first, &last))
+			continue;
+		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+		if (READ_ONCE(a->stream.on) && a->stream.start_cut_seq > flight->cut_seq)
+			tm_stream_rescan_locked(a, flight);
+	}
 	tm_gate_exit(flags);
 }
 
@@ -177,6 +185,9 @@ static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *
 	flight->end_io = bio->bi_end_io;
 	flight->disk = disk;
 	flight->sector = bio->bi_iter.bi_sector;
+	flight->next_sector = flight->sector;
+	flight->recorded_upto = 0;
+	flight->waits_for_room = false;
 	flight->nr_sectors = bio_sectors(bio);
 	flight->marked_by_us = !bdev_is_partition(bio->bi_bdev);
 	flight->cut_seq = READ_ONCE(latest_cut_seq);
@@ -189,37 +200,88 @@ static bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
 	return tm_cut_is_active(a) && tm_tracker_any_frozen(&a->tracker, first, last);
 }
 
-/* Each attachment that the write touches takes note; the first that must hold it is returned. */
-static struct tm_attachment *note_locked(const struct tm_flight *flight)
-{
-	struct tm_attachment *a, *holder = NULL;
-	u64 first, last;
+struct pass {
+	enum tm_bio_fate fate;
+	bool again;
+	bool recording;
+	struct tm_stream_part part;
+};
 
+static void take_record_locked(struct tm_attachment *a, struct bio *bio, struct pass *ret)
+{
+	switch (tm_stream_take_locked(a, bio, &ret->part)) {
+	case TM_STREAM_RECORDS:
+		ret->recording = true;
+		ret->again |= !ret->part.is_last;
+		break;
+	case TM_STREAM_WAITS:
+		ret->fate = TM_BIO_HELD;
+		ret->again = false;
+		break;
+	case TM_STREAM_IS_OFF:
+		ret->again = true;
+		break;
+	}
+}
+
+/*
+ * Each attachment that the write touches takes note. One stream takes its record;
+ * where there are more of them, or a chunk is frozen too, another pass is needed.
+ */
+static void pass_locked(struct bio *bio, struct pass *ret)
+{
+	struct tm_flight *flight = tm_flight_of(bio);
+	struct tm_attachment *a, *holder = NULL, *stream = NULL;
+	u64 first, last;
+	bool touched;
+
+	ret->fate = TM_BIO_PASSED;
+	ret->recording = false;
+	ret->again = false;
 	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
-		if (!touches(a, flight, &first, &last))
+		touched = touches(a, flight, &first, &last);
+		if (tm_stream_wants(&a->stream, a->serial, flight) &&
+		    (touched || !flight->nr_sectors)) {
+			ret->again = stream != NULL;
+			stream = stream ?: a;
+		}
+		if (!touched)
 			continue;
 		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
 		if (!holder && must_hold(a, first, last))
 			holder = a;
 	}
-	return holder;
+	if (stream) {
+		take_record_locked(stream, bio, ret);
+		ret->again |= ret->recording && holder;
+	} else if (holder) {
+		tm_preserve_hold_locked(holder, bio);
+		ret->fate = TM_BIO_HELD;
+	}
 }
 
 static enum tm_bio_fate see_write(struct bio *bio)
 {
-	unsigned long flags = tm_gate_enter();
-	struct tm_attachment *holder = note_locked(tm_flight_of(bio));
+	struct pass pass;
+	unsigned long flags;
 
-	if (holder)
-		tm_preserve_hold_locked(holder, bio);
-	tm_gate_exit(flags);
-	return holder ? TM_BIO_HELD : TM_BIO_PASSED;
+	do {
+		flags = tm_gate_enter();
+		pass_locked(bio, &pass);
+		tm_gate_exit(flags);
+		if (pass.recording)
+			tm_stream_record(&pass.part, bio);
+	} while (pass.again);
+	return pass.fate;
 }
 
-void tm_interposer_resubmit(struct bio *bio)
+enum tm_bio_fate tm_interposer_resubmit(struct bio *bio)
 {
-	if (see_write(bio) == TM_BIO_PASSED)
+	enum tm_bio_fate fate = see_write(bio);
+
+	if (fate == TM_BIO_PASSED)
 		submit_bio_noacct(bio);
+	return fate;
 }
 
 /*
@@ -402,6 +464,7 @@ int tm_interposer_attach(struct tm_attachment *a)
 		goto out;
 	}
 	a->disk = disk;
+	a->serial = ++latest_serial;
 	flags = tm_gate_close();
 	list_add_tail(&a->on_disk, &disk->attachments);
 	if (disk->nr_users++ == 0)

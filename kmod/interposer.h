@@ -16,8 +16,8 @@ enum tm_bio_fate {
 };
 
 /*
- * For the hook. wants: a write with sectors on a disk that has an attachment, not
- * seen before. Does not sleep, trace, or print; interrupts may be on.
+ * For the hook. wants: a write or flush on a disk that has an attachment, not seen
+ * before. Does not sleep, trace, or print; interrupts may be on.
  */
 bool tm_interposer_wants(struct bio *bio);
 
@@ -36,14 +36,17 @@ struct tm_flight {
 	sector_t sector; /* on the whole disk, as submitted */
 	unsigned int nr_sectors;
 	bool marked_by_us; /* BIO_REMAPPED would not be set without us */
-	u64 cut_seq;       /* the latest cut of all at submission */
+	bool waits_for_room; /* in the ring of a stream */
+	u32 recorded_upto;   /* serial of the last attachment that has its record */
+	sector_t next_sector; /* not recorded yet by the one after that */
+	u64 cut_seq;         /* the latest cut of all at submission */
 	ktime_t held_since;
 };
 
 struct tm_flight *tm_flight_of(struct bio *bio);
 
-/* Bios held by an attachment whose chunks are safe now: look on, or submit. May sleep. */
-void tm_interposer_resubmit(struct bio *bio);
+/* For a bio that was held and need not be any more: look on, submit if it passes. May sleep. */
+enum tm_bio_fate tm_interposer_resubmit(struct bio *bio);
 
 /*
  * Put the attachment on its disk; from now on its writes are seen. Takes care of

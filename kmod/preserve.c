@@ -165,6 +165,7 @@ void tm_preserve_hold_locked(struct tm_attachment *a, struct bio *bio)
 
 	tm_gate_assert_held();
 	tm_flight_of(bio)->held_since = ktime_get();
+	bio_clear_polled(bio);
 	atomic64_inc(&preserve->nr_held);
 	raw_spin_lock(&preserve->lock);
 	bio_list_add(&preserve->held, bio);
@@ -219,6 +220,8 @@ int tm_preserve_begin(struct tm_attachment *a)
 void tm_preserve_finish(struct tm_attachment *a)
 {
 	lockdep_assert_held(&a->mutex);
+	if (!a->preserve.preservers)
+		return;
 	flush_workqueue(a->preserve.queue);
 	WARN_ON_ONCE(!bio_list_empty(&a->preserve.held));
 	free_preservers(a->preserve.preservers);

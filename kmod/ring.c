@@ -23,6 +23,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
@@ -39,12 +40,13 @@ struct tm_ring {
 	struct tidemark_ring_producer *producer;
 	struct tidemark_ring_consumer *consumer;
 
-	spinlock_t lock;
+	raw_spinlock_t lock; /* inside the gate */
 	u64 reserved_pos;           /* lock */
 	u64 published_pos;          /* lock */
 	u64 consumed_pos;           /* lock; the last position that made sense */
 	u64 seq;                    /* lock */
 	bool broken;                /* lock; sticky */
+	bool stream_is_open;        /* lock */
 	wait_queue_head_t readers;
 	/*
 	 * lock; by position in units of the alignment: how many units the record there
@@ -53,11 +55,8 @@ struct tm_ring {
 	u16 *complete_units;
 };
 
-struct reservation {
-	u64 pos;
-	u64 seq;
-	u32 bytes;
-};
+/* What the stream leaves free, so that the record of a cut finds room. */
+#define SPARE_BYTES 256
 
 static void free_pages_of(struct tm_ring *ring)
 {
@@ -92,7 +91,7 @@ struct tm_ring *tm_ring_create(u32 bytes)
 		return ERR_PTR(-ENOMEM);
 	ring->bytes = bytes;
 	ring->nr_pages = bytes >> PAGE_SHIFT;
-	spin_lock_init(&ring->lock);
+	raw_spin_lock_init(&ring->lock);
 	init_waitqueue_head(&ring->readers);
 	ring->producer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	ring->consumer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -106,8 +105,16 @@ struct tm_ring *tm_ring_create(u32 bytes)
 	return ring;
 }
 
+/* Somebody between reserving and publishing does not sleep, but can be preempted. */
+static void wait_for_reservations(struct tm_ring *ring)
+{
+	while (READ_ONCE(ring->published_pos) != READ_ONCE(ring->reserved_pos))
+		usleep_range(100, 1000);
+}
+
 void tm_ring_destroy(struct tm_ring *ring)
 {
+	wait_for_reservations(ring);
 	vunmap(ring->data);
 	kvfree(ring->complete_units);
 	free_pages_of(ring);
@@ -133,13 +140,19 @@ static int look_at_consumer_locked(struct tm_ring *ring)
 
 u64 tm_ring_room(struct tm_ring *ring)
 {
+	unsigned long flags;
 	u64 room;
 
-	spin_lock(&ring->lock);
+	raw_spin_lock_irqsave(&ring->lock, flags);
 	look_at_consumer_locked(ring);
 	room = ring->bytes - (ring->reserved_pos - ring->consumed_pos);
-	spin_unlock(&ring->lock);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	return room;
+}
+
+u32 tm_ring_part_bytes(const struct tm_ring *ring)
+{
+	return min_t(u32, ring->bytes / 4, SZ_1M);
 }
 
 static u16 *complete_units_at(struct tm_ring *ring, u64 pos)
@@ -147,43 +160,80 @@ static u16 *complete_units_at(struct tm_ring *ring, u64 pos)
 	return ring->complete_units + (pos & (ring->bytes - 1)) / TIDEMARK_RECORD_ALIGN;
 }
 
-static int reserve(struct tm_ring *ring, u32 bytes, struct reservation *ret)
+static u32 record_bytes(u32 payload_bytes)
 {
+	return ALIGN(sizeof(struct tidemark_record) + payload_bytes, TIDEMARK_RECORD_ALIGN);
+}
+
+static int reserve_locked(struct tm_ring *ring, u32 payload_bytes, u32 spare,
+			  struct tm_reservation *ret)
+{
+	u32 bytes = record_bytes(payload_bytes);
+	int r = look_at_consumer_locked(ring);
+
+	if (r)
+		return r;
+	if (ring->reserved_pos + bytes + spare - ring->consumed_pos > ring->bytes)
+		return -EAGAIN;
+	*ret = (struct tm_reservation){
+		.ring = ring,
+		.pos = ring->reserved_pos,
+		.seq = ++ring->seq,
+		.bytes = bytes,
+	};
+	*complete_units_at(ring, ret->pos) = 0;
+	ring->reserved_pos += bytes;
+	return 0;
+}
+
+static int reserve_any(struct tm_ring *ring, u32 payload_bytes, struct tm_reservation *ret)
+{
+	unsigned long flags;
 	int r;
 
-	spin_lock(&ring->lock);
-	r = look_at_consumer_locked(ring);
-	if (!r && ring->reserved_pos + bytes - ring->consumed_pos > ring->bytes)
-		r = -EAGAIN;
-	if (!r) {
-		ret->pos = ring->reserved_pos;
-		ret->seq = ++ring->seq;
-		ret->bytes = bytes;
-		*complete_units_at(ring, ret->pos) = 0;
-		ring->reserved_pos += bytes;
-	}
-	spin_unlock(&ring->lock);
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	r = reserve_locked(ring, payload_bytes, 0, ret);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	return r;
 }
 
-static void publish(struct tm_ring *ring, const struct reservation *done)
+int tm_ring_reserve(struct tm_ring *ring, u32 payload_bytes, struct tm_reservation *ret)
 {
+	unsigned long flags;
+	int r = -ESHUTDOWN;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	if (ring->stream_is_open)
+		r = reserve_locked(ring, payload_bytes, SPARE_BYTES, ret);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	return r;
+}
+
+static void publish(const struct tm_reservation *done)
+{
+	struct tm_ring *ring = done->ring;
+	unsigned long flags;
 	u16 units;
 
-	spin_lock(&ring->lock);
+	raw_spin_lock_irqsave(&ring->lock, flags);
 	*complete_units_at(ring, done->pos) = done->bytes / TIDEMARK_RECORD_ALIGN;
 	while (ring->published_pos != ring->reserved_pos &&
 	       (units = *complete_units_at(ring, ring->published_pos)))
 		ring->published_pos += units * TIDEMARK_RECORD_ALIGN;
 	/* Partner: the consumer's acquiring load. */
 	smp_store_release(&ring->producer->producer_pos, ring->published_pos);
-	spin_unlock(&ring->lock);
-	wake_up_interruptible(&ring->readers);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
 }
 
-static void write_record(struct tm_ring *ring, const struct reservation *at,
-			 const struct tm_record *record)
+void tm_ring_publish(const struct tm_reservation *done)
 {
+	publish(done);
+	tm_ring_wake(done->ring);
+}
+
+void *tm_ring_fill(const struct tm_reservation *at, const struct tm_record *record)
+{
+	struct tm_ring *ring = at->ring;
 	struct tidemark_record *header = ring->data + (at->pos & (ring->bytes - 1));
 
 	*header = (struct tidemark_record){
@@ -193,32 +243,71 @@ static void write_record(struct tm_ring *ring, const struct reservation *at,
 		.epoch = record->epoch,
 		.time_ns = ktime_get_real_ns(),
 		.chunk = record->chunk,
+		.sector = record->sector,
+		.nr_sectors = record->nr_sectors,
 		.payload_bytes = record->payload_bytes,
+		.flags = record->flags,
 	};
 	if (record->payload)
 		memcpy(header + 1, record->payload, record->payload_bytes);
+	return header + 1;
+}
+
+int tm_ring_append_now(struct tm_ring *ring, const struct tm_record *record)
+{
+	struct tm_reservation at;
+	int r = reserve_any(ring, record->payload_bytes, &at);
+
+	if (r)
+		return r;
+	tm_ring_fill(&at, record);
+	publish(&at);
+	return 0;
 }
 
 int tm_ring_append(struct tm_ring *ring, const struct tm_record *record, ktime_t deadline,
 		   bool (*keep_waiting)(void *context), void *context)
 {
-	u32 bytes = ALIGN(sizeof(struct tidemark_record) + record->payload_bytes,
-			  TIDEMARK_RECORD_ALIGN);
-	struct reservation at;
 	int r;
 
-	while ((r = reserve(ring, bytes, &at)) == -EAGAIN) {
+	while ((r = tm_ring_append_now(ring, record)) == -EAGAIN) {
 		if (!keep_waiting(context))
 			return -ECANCELED;
 		if (ktime_after(ktime_get(), deadline))
 			return -ETIMEDOUT;
 		usleep_range(200, 1000);
 	}
-	if (r)
-		return r;
-	write_record(ring, &at, record);
-	publish(ring, &at);
-	return 0;
+	if (!r)
+		tm_ring_wake(ring);
+	return r;
+}
+
+static void show_stream_locked(struct tm_ring *ring, u32 stream_state, u32 behind_reason)
+{
+	WRITE_ONCE(ring->producer->stream_last_seq, ring->seq);
+	WRITE_ONCE(ring->producer->behind_reason, behind_reason);
+	/* Partner: the consumer's acquiring load; the others belong to the state. */
+	smp_store_release(&ring->producer->stream_state, stream_state);
+}
+
+void tm_ring_open_stream(struct tm_ring *ring)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	ring->stream_is_open = true;
+	show_stream_locked(ring, TIDEMARK_STREAM_ON, TIDEMARK_BEHIND_NOT);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+}
+
+void tm_ring_close_stream(struct tm_ring *ring, u32 stream_state, u32 behind_reason)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	ring->stream_is_open = false;
+	show_stream_locked(ring, stream_state, behind_reason);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
 }
 
 void tm_ring_show_cut(struct tm_ring *ring, u32 cut_state, u32 lost_reason)
@@ -230,7 +319,8 @@ void tm_ring_show_cut(struct tm_ring *ring, u32 cut_state, u32 lost_reason)
 
 void tm_ring_wake(struct tm_ring *ring)
 {
-	wake_up_interruptible(&ring->readers);
+	if (wq_has_sleeper(&ring->readers))
+		wake_up_interruptible(&ring->readers);
 }
 
 static int map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long nr_pages)
@@ -270,15 +360,17 @@ int tm_ring_mmap(struct tm_ring *ring, struct vm_area_struct *vma)
 
 __poll_t tm_ring_poll(struct tm_ring *ring, struct file *file, struct poll_table_struct *wait)
 {
+	unsigned long flags;
 	__poll_t events = 0;
 
 	poll_wait(file, &ring->readers, wait);
-	spin_lock(&ring->lock);
+	raw_spin_lock_irqsave(&ring->lock, flags);
 	if (!look_at_consumer_locked(ring) && ring->consumed_pos != ring->published_pos)
 		events |= EPOLLIN | EPOLLRDNORM;
-	spin_unlock(&ring->lock);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	/* User space cannot write the producer page: what stands there is ours. */
-	if (READ_ONCE(ring->producer->cut_state) == TIDEMARK_CUT_LOST)
+	if (READ_ONCE(ring->producer->cut_state) == TIDEMARK_CUT_LOST ||
+	    READ_ONCE(ring->producer->stream_state) == TIDEMARK_STREAM_BEHIND)
 		events |= EPOLLPRI;
 	return events;
 }

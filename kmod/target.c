@@ -5,12 +5,14 @@
  * The device-mapper target: how an administrator makes, sees and removes an
  * attachment.
  *
- *   table     0 <sectors> tidemark track <device> <start> [<#words> <feature> ...]
+ *   table     0 <sectors> tidemark track|stream <device> <start> [<#words> <feature> ...]
  *             features: chunk_sectors <n> (128), stall_ms <n> (50), stacked
- *   status    track <cut> <chunk_sectors> <dirty>/<chunks> <epoch>
+ *   status    track|stream <cut> <chunk_sectors> <dirty>/<chunks> <epoch>
  *             base <hex or -> preserved <n> held <n> lost <n> dropped <n> agent <yes|no>
+ *             stream <off|on|behind> recorded <n> gaps <n>
  *   messages  stall_ms <n>
  *             forget           everything is dirty, the next backup reads all
+ *             mark <text>      name this point of the stream
  *
  * There are two ways in. Interposed: the live device is used as before, the mapped
  * device carries no data, and I/O to it fails; a second way to the same blocks would
@@ -39,6 +41,7 @@ struct tm_target {
 	struct tm_attachment *attachment;
 	struct dm_dev *lower; /* claimed where stacked, else NULL */
 	unsigned int stall_ms;
+	bool stream; /* the mode */
 };
 
 /* ---------------------------------------------------------------------- construct */
@@ -99,6 +102,12 @@ static bool chunk_size_is_fine(unsigned int sectors)
 	       sectors <= TIDEMARK_CHUNK_BYTES_MAX >> SECTOR_SHIFT;
 }
 
+static int parse_mode(const char *mode, struct tm_geometry *g)
+{
+	g->stream = !strcasecmp(mode, "stream");
+	return g->stream || !strcasecmp(mode, "track") ? 0 : -EINVAL;
+}
+
 static int parse(struct dm_target *ti, unsigned int argc, char **argv, struct tm_geometry *g)
 {
 	struct dm_arg_set as = { .argc = argc, .argv = argv };
@@ -111,8 +120,8 @@ static int parse(struct dm_target *ti, unsigned int argc, char **argv, struct tm
 		.chunk_sectors = CHUNK_SECTORS_DEFAULT,
 		.stall_ms = STALL_MS_DEFAULT,
 	};
-	ti->error = "arguments are: track <device> <start sector> [<#words> <feature> ...]";
-	if (argc < 3 || strcasecmp(dm_shift_arg(&as), "track"))
+	ti->error = "arguments are: track|stream <device> <start sector> [<#words> <feature> ...]";
+	if (argc < 3 || parse_mode(dm_shift_arg(&as), g))
 		return -EINVAL;
 	g->path = dm_shift_arg(&as);
 	if (sscanf(dm_shift_arg(&as), "%llu%c", &start, &dummy) != 1)
@@ -175,6 +184,7 @@ static int tidemark_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (!t)
 		return -ENOMEM;
 	t->stall_ms = g.stall_ms;
+	t->stream = g.stream;
 	r = attach(ti, t, &g);
 	if (r) {
 		kfree(t);
@@ -201,6 +211,7 @@ static void tidemark_resume(struct dm_target *ti)
 	struct tm_target *t = ti->private;
 
 	WRITE_ONCE(t->attachment->stall_ms, t->stall_ms);
+	tm_stream_allow(t->attachment, t->stream);
 }
 
 /* ---------------------------------------------------------------------------- use */
@@ -227,16 +238,9 @@ static int tidemark_iterate_devices(struct dm_target *ti, iterate_devices_callou
 	return t->lower ? fn(ti, t->lower, t->attachment->start_sector, ti->len, data) : 0;
 }
 
-static const char *cut_state_name(const struct tm_attachment *a)
+static const char *mode_name(bool stream)
 {
-	switch (READ_ONCE(a->cut_state)) {
-	case TIDEMARK_CUT_ACTIVE:
-		return "active";
-	case TIDEMARK_CUT_LOST:
-		return "lost";
-	default:
-		return "none";
-	}
+	return stream ? "stream" : "track";
 }
 
 /* sz, result and maxlen are what DMEMIT works on. */
@@ -246,16 +250,18 @@ static void emit_info(struct tm_attachment *a, char *result, unsigned int maxlen
 	unsigned int sz = 0;
 
 	tm_attachment_get_info(a, &info);
-	DMEMIT("track %s %u %llu/%llu %llu ", cut_state_name(a), 1U << a->chunk_shift,
+	DMEMIT("%s %s %u %llu/%llu %llu ", mode_name(a->stream.allowed), tm_cut_state_name(a), 1U << a->chunk_shift,
 	       info.dirty_chunks, info.nr_chunks, info.epoch);
 	if (memchr_inv(info.base, 0, sizeof(info.base)))
 		DMEMIT("base %*phN ", (int)sizeof(info.base), info.base);
 	else
 		DMEMIT("base - ");
-	DMEMIT("preserved %lld held %lld lost %lld dropped %lld agent %s",
+	DMEMIT("preserved %lld held %lld lost %lld dropped %lld agent %s "
+	       "stream %s recorded %lld gaps %lld",
 	       atomic64_read(&a->preserve.nr_preserved), atomic64_read(&a->preserve.nr_held),
 	       atomic64_read(&a->nr_lost), atomic64_read(&a->preserve.nr_discards_dropped),
-	       READ_ONCE(a->channel) ? "yes" : "no");
+	       READ_ONCE(a->channel) ? "yes" : "no", tm_stream_state_name(a),
+	       atomic64_read(&a->stream.nr_recorded), atomic64_read(&a->stream.nr_gaps));
 }
 
 static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned int status_flags,
@@ -270,8 +276,8 @@ static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned i
 		emit_info(a, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("track %u:%u %llu %u chunk_sectors %u stall_ms %u%s",
-		       MAJOR(a->live->bd_dev), MINOR(a->live->bd_dev),
+		DMEMIT("%s %u:%u %llu %u chunk_sectors %u stall_ms %u%s",
+		       mode_name(t->stream), MAJOR(a->live->bd_dev), MINOR(a->live->bd_dev),
 		       (unsigned long long)a->start_sector, a->stacked ? 5 : 4,
 		       1U << a->chunk_shift, t->stall_ms, a->stacked ? " stacked" : "");
 		break;
@@ -294,6 +300,26 @@ static int set_stall(struct tm_target *t, const char *value)
 	return 0;
 }
 
+/* device-mapper has split the text at its spaces. */
+static int mark(struct tm_attachment *a, unsigned int argc, char **argv)
+{
+	char text[TIDEMARK_MARK_BYTES_MAX + 1] = "";
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < argc; i++) {
+		if ((i && strlcat(text, " ", sizeof(text)) >= sizeof(text)) ||
+		    strlcat(text, argv[i], sizeof(text)) >= sizeof(text)) {
+			DMERR("a mark has at most %u bytes", TIDEMARK_MARK_BYTES_MAX);
+			return -EINVAL;
+		}
+	}
+	r = tm_stream_mark(a, text);
+	if (r)
+		DMERR("cannot mark: the stream is %s", tm_stream_state_name(a));
+	return r;
+}
+
 static int tidemark_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
 			    unsigned int maxlen)
 {
@@ -305,7 +331,9 @@ static int tidemark_message(struct dm_target *ti, unsigned int argc, char **argv
 		tm_attachment_forget(t->attachment);
 		return 0;
 	}
-	DMERR("messages are: stall_ms <n>, forget");
+	if (argc >= 2 && !strcasecmp(argv[0], "mark"))
+		return mark(t->attachment, argc - 1, argv + 1);
+	DMERR("messages are: stall_ms <n>, forget, mark <text>");
 	return -EINVAL;
 }
 

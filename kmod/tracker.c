@@ -100,10 +100,10 @@ u64 tm_tracker_count_dirty(struct tm_tracker *t)
 	return count;
 }
 
-void tm_tracker_prepare_cut(struct tm_tracker *t)
+void tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy)
 {
 	memset(t->frozen_set, 0, nr_words(t) * sizeof(unsigned long));
-	memset(t->done, 0, nr_words(t) * sizeof(unsigned long));
+	memset(t->done, fuzzy ? 0xff : 0, nr_words(t) * sizeof(unsigned long));
 }
 
 void tm_tracker_cut_locked(struct tm_tracker *t, bool all)

@@ -35,8 +35,8 @@ void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last);
 void tm_tracker_mark_all_dirty(struct tm_tracker *t);
 u64 tm_tracker_count_dirty(struct tm_tracker *t);
 
-/* Get ready for a cut: no cut may be active. May sleep. */
-void tm_tracker_prepare_cut(struct tm_tracker *t);
+/* Get ready for a cut: no cut may be active. fuzzy: no chunk will be frozen. May sleep. */
+void tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy);
 /* The instant: the gate is closed. Takes constant time. */
 void tm_tracker_cut_locked(struct tm_tracker *t, bool all);
 /* Put what the last cut took back into dirty (T2). No cut may be active. */

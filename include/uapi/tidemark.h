@@ -21,6 +21,10 @@
  *   base         32 opaque bytes that the agent left with the last commit: the
  *                dirty set is relative to the image of that name. All zero
  *                means none: every chunk is dirty.
+ *   stream       while it is on, every write to the range is a record in the
+ *                ring, with its payload, in an order that respects completion:
+ *                a write submitted after another one completed has the larger
+ *                sequence number. For attachments whose table says "stream".
  *
  * A BACKUP
  *
@@ -29,6 +33,25 @@
  *   chunks whose bit still stood. The others were about to be overwritten; what
  *   they held at the cut arrives in the ring as TIDEMARK_RECORD_PRESERVED. When
  *   the image is durable: END with TIDEMARK_END_COMMIT and the new base.
+ *
+ * CONTINUOUS PROTECTION
+ *
+ *   A CUT with TIDEMARK_CUT_STREAM turns the stream on at its instant, so that the
+ *   cut's image and the records behind its TIDEMARK_RECORD_CUT are everything.
+ *   With TIDEMARK_CUT_FUZZY nothing is preserved or held: the agent reads the
+ *   frozen set at any time, gets each chunk in the state of some instant after the
+ *   cut, and the records make it whole; after the last chunk was read, replayed up
+ *   to any later sequence number, the image is that of the number.
+ *   The tracker goes on meanwhile. Later fuzzy cuts acknowledge: when all records
+ *   up to the cut's own are durable, END with TIDEMARK_END_COMMIT lets their chunks
+ *   leave the dirty set. What was not acknowledged is dirty after the agent's death.
+ *
+ * WHEN THE STREAM CANNOT GO ON
+ *
+ *   A write that finds no room in the ring waits, at most stall_ms; then the stream
+ *   is behind (producer page: stream_state). Records up to stream_last_seq have no
+ *   hole. Writes after that are in the dirty set alone: a new CUT with
+ *   TIDEMARK_CUT_STREAM tells which chunks they touched, and streams again.
  *
  * WHEN THE AGENT GOES AWAY
  *
@@ -137,11 +160,15 @@ struct tidemark_bind {
  * repository does not hold the base.
  */
 #define TIDEMARK_CUT_FULL (1u << 0)
+/** Preserve nothing, hold nothing: only end the epoch and tell its chunks. */
+#define TIDEMARK_CUT_FUZZY (1u << 1)
+/** From the instant on the stream is on. No effect where it is already. */
+#define TIDEMARK_CUT_STREAM (1u << 2)
 
 /** One volume of a cut. */
 struct tidemark_cut_volume {
 	__s32 channel_fd;    /**< in: a bound channel, each at most once */
-	__u32 flags;         /**< in: TIDEMARK_CUT_FULL or 0 */
+	__u32 flags;         /**< in: TIDEMARK_CUT_FULL, _FUZZY, _STREAM */
 	__u64 epoch;         /**< out: the epoch that this cut ended */
 	__u64 frozen_chunks; /**< out */
 };
@@ -165,7 +192,9 @@ struct tidemark_cut_volume {
  * Errors: -EINVAL (counts, flags, a channel twice), -EBADF (channel_fd is no
  * channel), -EBUSY (a volume has a cut that was not ended; a file system is
  * frozen by someone else), -ENXIO (no such block device in the freeze list),
- * -ENOMEM, or what the file system's freeze returns. On error nothing was cut
+ * -EOPNOTSUPP (TIDEMARK_CUT_STREAM where the table says "track"), -EAGAIN
+ * (TIDEMARK_CUT_STREAM without room in the ring for the cut's record), -ENOMEM, or
+ * what the file system's freeze returns. On error nothing was cut
  * and nothing stays frozen.
  */
 struct tidemark_cut {
@@ -258,13 +287,13 @@ struct tidemark_end {
  *
  * The consumer loads producer_pos (acquire), reads the records from consumer_pos
  * up to it, and stores the new consumer_pos (release). It is in poll(): EPOLLIN
- * when records wait, EPOLLPRI when the cut is lost, EPOLLHUP when the attachment
+ * when records wait, EPOLLPRI when the cut is lost or the stream behind, EPOLLHUP when the attachment
  * is gone.
  *
  * The module keeps its own positions and only reads consumer_pos. A value that
  * goes backwards, beyond producer_pos, or that is not a multiple of
- * TIDEMARK_RECORD_ALIGN makes the ring unusable: the running cut is lost, and so
- * is each cut until the channel is closed.
+ * TIDEMARK_RECORD_ALIGN makes the ring unusable: the running cut is lost and the
+ * stream behind, and so is each one until the channel is closed.
  */
 struct tidemark_ring_consumer {
 	__u64 consumer_pos;
@@ -278,10 +307,22 @@ struct tidemark_ring_consumer {
 #define TIDEMARK_LOST_STALLED  1 /**< the ring stayed full for stall_ms */
 #define TIDEMARK_LOST_CONSUMER 2 /**< consumer_pos made no sense */
 
+#define TIDEMARK_STREAM_OFF    0 /**< the table says "track", or no cut asked for it */
+#define TIDEMARK_STREAM_ON     1
+#define TIDEMARK_STREAM_BEHIND 2
+
+#define TIDEMARK_BEHIND_NOT       0
+#define TIDEMARK_BEHIND_STALLED   1 /**< the ring stayed full for stall_ms */
+#define TIDEMARK_BEHIND_CONSUMER  2 /**< consumer_pos made no sense */
+#define TIDEMARK_BEHIND_OPERATION 3 /**< a write whose effect no record can tell */
+
 struct tidemark_ring_producer {
 	__u64 producer_pos;
 	__u32 cut_state;
 	__u32 lost_reason;
+	__u32 stream_state;
+	__u32 behind_reason;
+	__u64 stream_last_seq; /**< when not on: of the last record before the hole */
 };
 
 #define TIDEMARK_RECORD_ALIGN 64
@@ -291,16 +332,48 @@ struct tidemark_ring_producer {
 /** The device could not read the chunk before it was overwritten; no payload. */
 #define TIDEMARK_RECORD_UNREADABLE 2
 
+/*
+ * The records of the stream. A write larger than a quarter of the ring, or than
+ * 1 MiB, comes as several records. A write that the device fails is in the stream
+ * all the same: its sectors hold the old or the new content, and so may a replay.
+ */
+/** Payload: nr_sectors at sector. */
+#define TIDEMARK_RECORD_WRITE 3
+/** Discard or secure erase: the content is undefined from here. */
+#define TIDEMARK_RECORD_DISCARD 4
+/** The sectors are zero. */
+#define TIDEMARK_RECORD_ZEROES 5
+/** What completed before this was submitted is durable when this completes. */
+#define TIDEMARK_RECORD_FLUSH 6
+/** The instant of a cut; epoch: the one that it ended. */
+#define TIDEMARK_RECORD_CUT 7
+/** A name that somebody gave to this point; payload: the text. */
+#define TIDEMARK_RECORD_MARK 8
+/**
+ * A write that was submitted before the stream began landed just now: the sectors
+ * may have been read too early. Read them again.
+ */
+#define TIDEMARK_RECORD_RESCAN 9
+
+#define TIDEMARK_RECORD_PREFLUSH (1u << 0) /**< a FLUSH just before this write */
+#define TIDEMARK_RECORD_FUA      (1u << 1) /**< durable when it completes */
+#define TIDEMARK_RECORD_STARTS   (1u << 2) /**< CUT: the stream begins here */
+
+/** Most bytes in the text of a mark. */
+#define TIDEMARK_MARK_BYTES_MAX 255
+
 /** A record: this header, then payload_bytes of payload, then padding. */
 struct tidemark_record {
 	__u32 record_bytes; /**< header, payload, padding: multiple of the alignment */
 	__u32 type;
 	__u64 seq;     /**< 1, 2, ... since BIND, without a gap */
-	__u64 epoch;   /**< of the cut; ignore records of an ended cut */
+	__u64 epoch;   /**< PRESERVED, UNREADABLE: of the cut, ignore those of an ended one */
 	__u64 time_ns; /**< CLOCK_REALTIME when it was recorded */
-	__u64 chunk;
+	__u64 chunk;   /**< PRESERVED, UNREADABLE */
+	__u64 sector;  /**< of the range, from 0: WRITE, DISCARD, ZEROES, RESCAN */
+	__u64 nr_sectors;
 	__u32 payload_bytes;
-	__u32 reserved[5];
+	__u32 flags; /**< TIDEMARK_RECORD_PREFLUSH, _FUA, _STARTS */
 };
 
 /* An array of negative size stops the compiler, in C99 and C++ alike. */
@@ -316,7 +389,7 @@ TIDEMARK_ASSERT_SIZE(tidemark_read_frozen, 24);
 TIDEMARK_ASSERT_SIZE(tidemark_release, 32);
 TIDEMARK_ASSERT_SIZE(tidemark_end, 48);
 TIDEMARK_ASSERT_SIZE(tidemark_ring_consumer, 8);
-TIDEMARK_ASSERT_SIZE(tidemark_ring_producer, 16);
+TIDEMARK_ASSERT_SIZE(tidemark_ring_producer, 32);
 TIDEMARK_ASSERT_SIZE(tidemark_record, 64);
 
 #endif /* _UAPI_TIDEMARK_H */

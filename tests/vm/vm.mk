@@ -31,7 +31,7 @@ vm-product: vm-bin
 vm-bin: $(vm_bin)
 
 # Static, so that a helper runs in whatever root file system it meets.
-$(vm_bin): $(B)/vm/bin/%: tests/vm/bin/%.c $(vm_common)
+$(vm_bin): $(B)/vm/bin/%: tests/vm/bin/%.c $(vm_common) include/uapi/tidemark.h
 	$(call say,CC-VM,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -Itests/vm/bin -D_GNU_SOURCE -std=gnu11 $(warnings) -Werror \
 	  -O2 -static -o $@ $(filter %.c,$^)

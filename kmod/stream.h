@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (C) 2026 the Tidemark authors */
+#ifndef TM_STREAM_H
+#define TM_STREAM_H
+
+#include <linux/bio.h>
+#include <linux/workqueue.h>
+
+#include "interposer.h"
+#include "ring.h"
+
+struct tm_attachment;
+
+/*
+ * All writes to an attachment as records in its ring. Invariants
+ *   S1  While the stream is on, a write is reserved for in the pass through the gate
+ *       that marks its chunks dirty, before it is submitted: a write submitted after
+ *       another one completed comes after it in the ring, and its bits are in the
+ *       epoch that its record is in.
+ *   S2  The ring is closed for the stream before the first write is submitted that is
+ *       not recorded. Up to the last record before that there is no hole.
+ *   S3  A write's payload is read once, before the write is submitted. From the
+ *       reservation to the publication nothing waits and no memory is taken.
+ *   S4  A write waits for room at most stall_ms; then the stream is behind.
+ *   S5  The instant of a cut is a record: what is before it in the ring is in the
+ *       epoch that the cut ends.
+ *   S6  A write that was submitted before the stream began and lands after it is told
+ *       as a range to be read again, before its submitter knows that it landed.
+ */
+struct tm_stream {
+	struct workqueue_struct *queue; /* set in create; own one: own rescuer */
+	struct work_struct work;
+	bool allowed;            /* attachment mutex; the table says "stream" */
+	raw_spinlock_t lock;     /* inside the gate */
+	struct bio_list waiting; /* lock: writes that wait for room */
+	bool on;                 /* lock to write; together with the ring's state */
+	struct tm_ring *ring;    /* while it is on, and until stop; the channel's */
+	u64 start_cut_seq;       /* gate; of the cut that began it */
+	u32 state;               /* lock; TIDEMARK_STREAM_* */
+	u32 behind_reason;       /* lock */
+	atomic64_t nr_recorded;  /* records, since attach */
+	atomic64_t nr_gaps;      /* since attach */
+	s64 nr_gaps_logged;      /* by the attachment's event work alone */
+};
+
+/* One record's worth of a write. */
+struct tm_stream_part {
+	struct tm_reservation at;
+	struct tm_record record;
+	u32 skip_bytes; /* of the bio's payload */
+	bool is_last;
+};
+
+enum tm_stream_verdict {
+	TM_STREAM_RECORDS, /* reserved: tm_stream_record() outside of the gate */
+	TM_STREAM_WAITS,   /* the bio is ours until there is room */
+	TM_STREAM_IS_OFF,
+};
+
+int tm_stream_create(struct tm_attachment *a);
+void tm_stream_destroy(struct tm_attachment *a);
+
+/* Does this attachment have a record of the write still to make? Inside the gate. */
+static inline bool tm_stream_wants(const struct tm_stream *stream, u32 serial,
+				   const struct tm_flight *flight)
+{
+	return unlikely(READ_ONCE(stream->on)) && serial > flight->recorded_upto;
+}
+
+/* Reserve for the write's next part, or keep it until that is possible. */
+enum tm_stream_verdict tm_stream_take_locked(struct tm_attachment *a, struct bio *bio,
+					     struct tm_stream_part *ret_part);
+void tm_stream_record(const struct tm_stream_part *part, struct bio *bio);
+/* For S6. Inside the gate. */
+void tm_stream_rescan_locked(struct tm_attachment *a, const struct tm_flight *flight);
+
+/* The table's word. May sleep. */
+void tm_stream_allow(struct tm_attachment *a, bool allowed);
+/* Can the stream be begun now? Attachment mutex held. -EOPNOTSUPP, -EAGAIN. */
+int tm_stream_check_start(struct tm_attachment *a);
+/* At the instant, the gate closed: begin it where asked to, record the cut. */
+void tm_stream_cut_locked(struct tm_attachment *a, bool start, u64 ended_epoch, u64 cut_seq);
+/* On return nothing of it waits, and the ring is not used. Attachment mutex held. May sleep. */
+void tm_stream_stop(struct tm_attachment *a);
+/* -ENOTCONN (not on), -ETIMEDOUT, -EPROTO. May sleep. */
+int tm_stream_mark(struct tm_attachment *a, const char *text);
+
+/* off, on, behind */
+const char *tm_stream_state_name(const struct tm_attachment *a);
+/* Says so once for each gap. */
+void tm_stream_log_gap(struct tm_attachment *a);
+
+/* The one way to fall behind. Any context. */
+void tm_stream_lose(struct tm_attachment *a, u32 reason);
+
+#endif
