@@ -187,6 +187,24 @@ unload_module_if_loaded() {
 	[ ! -e /sys/module/dm_tidemark ] || rmmod dm_tidemark
 }
 
+# test_disk add td0 size=64M cache=1: a command for the test disk; the head of
+# tests/kernel/tm-disk-main.c has them all.
+test_disk() {
+	[ -e /sys/module/tm_disk ] || load_test_disks
+	echo "+ test_disk $*"
+	echo "$*" >/sys/kernel/debug/tm-disk/control || fail "test_disk $*"
+}
+
+load_test_disks() {
+	check modprobe tm-disk
+	cleanup modprobe -r tm-disk
+}
+
+# test_disk_says td0 dropped: a number from the disk's status.
+test_disk_says() {
+	sed -n "s/^$2 //p" "/sys/kernel/debug/tm-disk/$1/status"
+}
+
 # protect_ext4 DEVICE DISK: a mounted ext4 on DEVICE (/mnt/data), attached, and a
 # repository on DISK in $TIDEMARK_REPOSITORY.
 protect_ext4() {
@@ -236,7 +254,7 @@ enough_synced() {
 # Reset the machine now, as a power button does: no sync, no unmount, no
 # cleanups. The test is run again with the same disks and STAGE one higher.
 # What the disk had acknowledged stays; the harness's disks have no volatile
-# cache that could be lost (use dm-log-writes or dm-flakey for that).
+# cache that could be lost (use test_disk for that).
 reboot_hard() {
 	echo again >/dev/ttyS1
 	echo b >/proc/sysrq-trigger

@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+#
+# ext4 keeps what it synced through power cuts that lose what was not flushed, with
+# and without FUA. No Tidemark in it: crash tests of the product stand on this.
+#
+# vm: mem=768 timeout=240
+
+# shellcheck source=lib.sh
+. lib.sh
+
+requires module:tm-disk ckverify
+
+# Under load, again and again.
+survive() {
+	local disk=$1 round
+	make_ext4 "/dev/$disk"
+	for round in $(seq "${ROUNDS:-3}"); do
+		mount_ext4 "/dev/$disk" "/mnt/$disk"
+		writer_log=/tmp/$disk.$round.log
+		start_writer "/mnt/$disk/tree" "$round"
+		wait_for_synced 60
+		test_disk power_cut "$disk" "seed=$round"
+		# It dies of the first write that fails.
+		wait "$writer" && fail "the writer noticed nothing"
+		check umount "/mnt/$disk"
+		test_disk power_on "$disk"
+		fsck_ext4 "/dev/$disk"
+		mount_ext4 "/dev/$disk" "/mnt/$disk"
+		check ckverify "/mnt/$disk/tree" "$writer_log"
+		check umount "/mnt/$disk"
+	done
+	[ "$(test_disk_says "$disk" dropped)" -gt 0 ] || fail "nothing was lost: nothing was shown"
+	[ "$(test_disk_says "$disk" kept)" -gt 0 ] || fail "everything was lost"
+}
+
+test_disk add td0 size=256M cache=1
+survive td0
+[ "$(test_disk_says td0 fua)" -gt 0 ] || fail "no FUA write came"
+test_disk add td1 size=256M cache=1 fua=0 window=4 seed=3 queues=2
+survive td1
+[ "$(test_disk_says td1 fua)" -eq 0 ] || fail "FUA came to a disk without"
