@@ -194,6 +194,8 @@ int tm_stream_mark(struct tm_attachment *a, const char *text)
 	if (still_on(a))
 		r = tm_ring_append(a->stream.ring, &record,
 				   ktime_add_ms(ktime_get(), READ_ONCE(a->stall_ms)), still_on, a);
+	if (!r)
+		atomic64_inc(&a->stream.nr_recorded);
 	mutex_unlock(&a->mutex);
 	return r == -ECANCELED ? -ENOTCONN : r;
 }
