@@ -14,7 +14,7 @@
  *       before it, with the old epoch, or after it, with the new one and with the
  *       frozen set in force.
  *   C2  A write noted before the instant and completed after it is noted again
- *       when it completes (interposer.c, carry_over_cut()).
+ *       when it completes (interposer.c, look_back()).
  *   C3  The frozen set leaves the tracker only by a commit with every chunk done
  *       while the cut is active; in each other case it goes back into dirty.
  *       It also goes back after the commit of a cut that was made before the writes

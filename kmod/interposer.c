@@ -123,18 +123,23 @@ static bool touches(const struct tm_attachment *a, const struct tm_flight *fligh
  * the image, so it belongs to the epoch after the cut as well. Where the numbers
  * are equal no cut came between: the write completed before the next one, which
  * reads the device after its instant and so sees it.
+ *
+ * A stream that has no record of the write because it began later, or one of a write
+ * that failed, is told to read it again.
  */
-static noinline void carry_over_cut(const struct tm_flight *flight)
+static noinline void look_back(const struct tm_flight *flight, bool failed)
 {
 	unsigned long flags = tm_gate_enter();
 	struct tm_attachment *a;
 	u64 first, last;
 
 	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
-		if (a->cut_seq <= flight->cut_seq || !touches(a, flight, &first, &last))
+		if (!touches(a, flight, &first, &last))
 			continue;
-		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
-		if (READ_ONCE(a->stream.on) && a->stream.start_cut_seq > flight->cut_seq)
+		if (a->cut_seq > flight->cut_seq || failed)
+			tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+		if (READ_ONCE(a->stream.on) &&
+		    (a->stream.start_cut_seq > flight->cut_seq || failed))
 			tm_stream_rescan_locked(a, flight);
 	}
 	tm_gate_exit(flags);
@@ -149,8 +154,8 @@ static void land(struct bio *bio)
 	bio->bi_end_io = flight->end_io;
 	if (flight->marked_by_us)
 		bio_clear_flag(bio, BIO_REMAPPED);
-	if (flight->cut_seq != READ_ONCE(latest_cut_seq))
-		carry_over_cut(flight);
+	if (unlikely(flight->cut_seq != READ_ONCE(latest_cut_seq) || bio->bi_status))
+		look_back(flight, bio->bi_status);
 	mempool_free(flight, &disk->flight_pool);
 	percpu_ref_put(&disk->flights);
 	if (bio->bi_end_io)

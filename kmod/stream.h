@@ -24,8 +24,9 @@ struct tm_attachment;
  *   S4  A write waits for room at most stall_ms; then the stream is behind.
  *   S5  The instant of a cut is a record: what is before it in the ring is in the
  *       epoch that the cut ends.
- *   S6  A write that was submitted before the stream began and lands after it is told
- *       as a range to be read again, before its submitter knows that it landed.
+ *   S6  A write that was submitted before the stream began and lands after it, and a
+ *       recorded one that fails, is told as a range to be read again before its
+ *       submitter knows of it.
  */
 struct tm_stream {
 	struct workqueue_struct *queue; /* set in create; own one: own rescuer */

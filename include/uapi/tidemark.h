@@ -334,8 +334,7 @@ struct tidemark_ring_producer {
 
 /*
  * The records of the stream. A write larger than a quarter of the ring, or than
- * 1 MiB, comes as several records. A write that the device fails is in the stream
- * all the same: its sectors hold the old or the new content, and so may a replay.
+ * 1 MiB, comes as several records.
  */
 /** Payload: nr_sectors at sector. */
 #define TIDEMARK_RECORD_WRITE 3
@@ -350,8 +349,8 @@ struct tidemark_ring_producer {
 /** A name that somebody gave to this point; payload: the text. */
 #define TIDEMARK_RECORD_MARK 8
 /**
- * A write that was submitted before the stream began landed just now: the sectors
- * may have been read too early. Read them again.
+ * The sectors may not hold what the records say: a recorded write failed just now,
+ * or one landed that was submitted before the stream began. Read them again.
  */
 #define TIDEMARK_RECORD_RESCAN 9
 
