@@ -248,6 +248,8 @@ static void describe(const struct tm_attachment *a, const struct bio *bio,
 	ret->record.payload_bytes = ret->record.nr_sectors << SECTOR_SHIFT;
 	ret->skip_bytes = (a->first_sector + ret->record.sector - flight->sector) << SECTOR_SHIFT;
 	ret->is_last = ret->record.nr_sectors == left;
+	if (!ret->is_last)
+		ret->record.flags |= TIDEMARK_RECORD_MORE;
 }
 
 /* The one at the head keeps its place; it is the worker that has it. */

@@ -357,6 +357,7 @@ struct tidemark_ring_producer {
 #define TIDEMARK_RECORD_PREFLUSH (1u << 0) /**< a FLUSH just before this write */
 #define TIDEMARK_RECORD_FUA      (1u << 1) /**< durable when it completes */
 #define TIDEMARK_RECORD_STARTS   (1u << 2) /**< CUT: the stream begins here */
+#define TIDEMARK_RECORD_MORE     (1u << 3) /**< the same WRITE goes on in a later record */
 
 /** Most bytes in the text of a mark. */
 #define TIDEMARK_MARK_BYTES_MAX 255
@@ -372,7 +373,7 @@ struct tidemark_record {
 	__u64 sector;  /**< of the range, from 0: WRITE, DISCARD, ZEROES, RESCAN */
 	__u64 nr_sectors;
 	__u32 payload_bytes;
-	__u32 flags; /**< TIDEMARK_RECORD_PREFLUSH, _FUA, _STARTS */
+	__u32 flags; /**< TIDEMARK_RECORD_PREFLUSH, _FUA, _STARTS, _MORE */
 };
 
 /* An array of negative size stops the compiler, in C99 and C++ alike. */

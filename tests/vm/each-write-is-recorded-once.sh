@@ -79,6 +79,7 @@ cmp /tmp/have /tmp/want || {
 	fail "a sector is missing, or is there twice"
 }
 grep -q '^flush' /tmp/list
+grep -q '^write.*,more ' /tmp/list
 grep -qE '^write.*,fua' /tmp/list || echo "no FUA on this disk: flushes instead"
 grep -q "^rescan $((120 * mib / 512)) 256$" /tmp/list
 check rawstream replay /tmp/stream /tmp/image

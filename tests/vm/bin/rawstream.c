@@ -180,10 +180,11 @@ static void do_list(const char *dir)
 	if (!log)
 		err(1, "%s", path);
 	while (next_record(log, &r, &payload))
-		printf("%s%s%s%s %llu %llu%s%.*s\n", type_name(r.type),
+		printf("%s%s%s%s%s %llu %llu%s%.*s\n", type_name(r.type),
 		       r.flags & TIDEMARK_RECORD_PREFLUSH ? ",preflush" : "",
 		       r.flags & TIDEMARK_RECORD_FUA ? ",fua" : "",
-		       r.flags & TIDEMARK_RECORD_STARTS ? ",starts" : "", (ull)r.sector,
+		       r.flags & TIDEMARK_RECORD_STARTS ? ",starts" : "",
+		       r.flags & TIDEMARK_RECORD_MORE ? ",more" : "", (ull)r.sector,
 		       (ull)r.nr_sectors, r.type == TIDEMARK_RECORD_MARK ? " " : "",
 		       r.type == TIDEMARK_RECORD_MARK ? (int)r.payload_bytes : 0,
 		       (const char *)payload);
