@@ -83,16 +83,16 @@ $(kbuild)/dm-tidemark.ko: $(kmod_src)
 	$(call say,KMOD,$@)
 	$(Q)mkdir -p $(kbuild)/include && cp -ru include/uapi $(kbuild)/include/ && cp -u kmod/* $(kbuild)/
 	$(Q)$(call kernel_make,$(kbuild))
-	$(Q)objdump -dr --disassemble=deliver $@ | grep -A1 'jmp' | grep -q submit_bio_noacct || { \
+	$(Q)objdump -dr --disassemble=deliver $@ | grep -A1 'jmp' | grep submit_bio_noacct >/dev/null || { \
 	  echo "make: $@: deliver() must end in a jump to submit_bio_noacct (kmod/hook.c says why)" >&2; \
 	  rm -f $@; exit 1; }
 
 # Modules that tests load beside ours.
 kmod-tests: $(kbuild)/tests/.built
 
-$(kbuild)/tests/.built: $(wildcard tests/kernel/*)
+$(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 	$(call say,KMOD,$(@D))
-	$(Q)mkdir -p $(@D) && cp -u tests/kernel/* $(@D)/
+	$(Q)mkdir -p $(@D) && cp -u tests/kernel/* $(@D)/ && cp -u kmod/compat.h $(kbuild)/
 	$(Q)$(call kernel_make,$(@D)) && touch $@
 
 # ------------------------------------------------------------------------ tests

@@ -416,7 +416,6 @@ static const struct file_operations channel_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = channel_mmap,
 	.poll = channel_poll,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice channel_device = {

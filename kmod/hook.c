@@ -6,7 +6,7 @@
  * bio and, where it is wanted, lets the function continue at deliver() instead:
  * same argument, same stack, the submitter's own context. deliver() ends in a tail
  * call of submit_bio_noacct(), which passes the callback again and is let through,
- * because the bio is marked by then (interposer.c says how).
+ * because the bio carries a flight by then (interposer.c).
  *
  * deliver() must leave no frame behind: the core may sleep for long in the tail
  * call, and a frame of ours there would return into a module that is gone. The
@@ -28,11 +28,11 @@
 static DEFINE_MUTEX(hook_mutex);
 static unsigned int nr_users; /* hook_mutex */
 
-static notrace void deliver(struct bio *bio)
+static notrace tm_submit_result_t deliver(struct bio *bio)
 {
 	if (tm_interposer_submit(bio) == TM_BIO_HELD)
-		return;
-	submit_bio_noacct(bio);
+		return TM_SUBMITTED_LATER;
+	return submit_bio_noacct(bio);
 }
 
 static notrace void on_submit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
@@ -46,7 +46,7 @@ static notrace void on_submit(unsigned long ip, unsigned long parent_ip, struct 
 
 static struct ftrace_ops hook_ops = {
 	.func = on_submit,
-	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
+	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT | TM_FTRACE_FLAGS,
 };
 
 /*

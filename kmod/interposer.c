@@ -6,17 +6,17 @@
  *
  * A disk is a record per gendisk with the attachments on it, as absolute sector
  * ranges: a write is seen whichever node it came through. A write is looked at in
- * its submitter's context, in four steps: its sectors become those of the whole
- * disk, it is marked as seen, a flight is put on it, and inside the gate each
- * attachment that it touches takes note. Then it goes on along its own path, or is
- * held if one of its chunks is frozen (preserve.c).
+ * its submitter's context, in three steps: its sectors become those of the whole
+ * disk, a flight is put on it, and inside the gate each attachment that it touches
+ * takes note. Then it goes on along its own path, or is held if one of its chunks
+ * is frozen (preserve.c).
  *
- * "Seen" is the kernel's own BIO_REMAPPED: we do what blk_partition_remap() does,
- * so the core does not do it again, remainders of a split keep the mark, and
- * bio_set_dev() clears it: each level of a stack sees the bio afresh. The core
- * skips its end-of-device check for marked bios, so bios beyond the end are left
- * to it. On a whole disk the core would never set the mark: ours is taken off at
- * completion, in case the owner submits the same bio again.
+ * "Seen" is: carries a flight of the disk that it is submitted to. Remainders of a
+ * split carry theirs along; a driver that passes the bio on to another disk, or that
+ * puts its own completion over ours, has it seen afresh there, with a flight on top.
+ * In doubt a bio is seen twice, never missed. Remapping a partition's sectors is what
+ * blk_partition_remap() does, and the core does not do it again; it also skips its
+ * end-of-device check then, so bios beyond the end are left to it.
  *
  * A flight takes over bi_end_io until the bio completes, as stacking drivers do.
  * It comes from a mempool of the disk's own, without waiting. Where there is none
@@ -38,7 +38,6 @@
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <trace/events/block.h>
 
 #include "attachment.h"
 #include "cut.h"
@@ -93,23 +92,38 @@ static __always_inline struct tm_disk *find_disk(const struct gendisk *gendisk)
 	return NULL;
 }
 
+static void land(struct bio *bio);
+
+struct tm_flight *tm_flight_of(struct bio *bio)
+{
+	return bio->bi_private;
+}
+
+static __always_inline bool is_seen(const struct bio *bio, const struct gendisk *gendisk)
+{
+	const struct tm_flight *flight = bio->bi_private;
+
+	return bio->bi_end_io == land && flight->disk->gendisk == gendisk;
+}
+
 static __always_inline bool beyond_end(const struct bio *bio)
 {
-	return bio_end_sector(bio) > bdev_nr_sectors(bio->bi_bdev);
+	return bio_end_sector(bio) > tm_bio_node_sectors(bio);
 }
 
 notrace bool tm_interposer_wants(struct bio *bio)
 {
-	bool found;
+	const struct gendisk *gendisk = tm_bio_disk(bio);
+	bool wants;
 
-	if (!op_is_write(bio_op(bio)) || bio_flagged(bio, BIO_REMAPPED))
+	if (!op_is_write(bio_op(bio)) || is_seen(bio, gendisk))
 		return false;
 	if (!bio_sectors(bio) && !(bio->bi_opf & REQ_PREFLUSH))
 		return false;
 	rcu_read_lock_sched_notrace();
-	found = find_disk(bio->bi_bdev->bd_disk);
+	wants = find_disk(gendisk) && !beyond_end(bio);
 	rcu_read_unlock_sched_notrace();
-	return found && !beyond_end(bio);
+	return wants;
 }
 
 static bool touches(const struct tm_attachment *a, const struct tm_flight *flight, u64 *ret_first,
@@ -152,32 +166,12 @@ static void land(struct bio *bio)
 
 	bio->bi_private = flight->private;
 	bio->bi_end_io = flight->end_io;
-	if (flight->marked_by_us)
-		bio_clear_flag(bio, BIO_REMAPPED);
 	if (unlikely(flight->cut_seq != READ_ONCE(latest_cut_seq) || bio->bi_status))
 		look_back(flight, bio->bi_status);
 	mempool_free(flight, &disk->flight_pool);
 	percpu_ref_put(&disk->flights);
 	if (bio->bi_end_io)
 		bio->bi_end_io(bio);
-}
-
-struct tm_flight *tm_flight_of(struct bio *bio)
-{
-	return bio->bi_private;
-}
-
-/* What blk_partition_remap() does. */
-static void move_to_whole_disk(struct bio *bio)
-{
-	struct block_device *part = bio->bi_bdev;
-
-	if (bdev_is_partition(part)) {
-		bio->bi_iter.bi_sector += part->bd_start_sect;
-		trace_block_bio_remap(bio, part->bd_dev,
-				      bio->bi_iter.bi_sector - part->bd_start_sect);
-	}
-	bio_set_flag(bio, BIO_REMAPPED);
 }
 
 /*
@@ -194,7 +188,6 @@ static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *
 	flight->recorded_upto = 0;
 	flight->waits_for_room = false;
 	flight->nr_sectors = bio_sectors(bio);
-	flight->marked_by_us = !bdev_is_partition(bio->bi_bdev);
 	flight->cut_seq = READ_ONCE(latest_cut_seq);
 	bio->bi_private = flight;
 	bio->bi_end_io = land;
@@ -333,6 +326,7 @@ static void queue_for_intake(struct tm_disk *disk, struct bio *bio)
 {
 	unsigned long flags;
 
+	bio_clear_polled(bio);
 	spin_lock_irqsave(&disk->intake_lock, flags);
 	bio_list_add(&disk->intake, bio);
 	spin_unlock_irqrestore(&disk->intake_lock, flags);
@@ -341,13 +335,14 @@ static void queue_for_intake(struct tm_disk *disk, struct bio *bio)
 
 enum tm_bio_fate tm_interposer_submit(struct bio *bio)
 {
-	struct tm_disk *disk = get_disk(bio->bi_bdev->bd_disk);
+	struct tm_disk *disk = get_disk(tm_bio_disk(bio));
 	struct tm_flight *flight;
 
 	/* Detached since the hook looked: it will not want this bio again. */
 	if (!disk)
 		return TM_BIO_PASSED;
-	move_to_whole_disk(bio);
+	if (!tm_bio_is_remapped(bio))
+		tm_bio_remap(bio);
 	flight = mempool_alloc(&disk->flight_pool, GFP_NOWAIT | __GFP_NOWARN);
 	if (!flight) {
 		queue_for_intake(disk, bio);
@@ -395,7 +390,7 @@ static struct tm_disk *create_disk(struct gendisk *gendisk)
 	bio_list_init(&disk->intake);
 	INIT_WORK(&disk->take_in, take_in);
 	INIT_WORK(&disk->free, free_disk);
-	disk->queue = alloc_workqueue("tidemark-%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0,
+	disk->queue = alloc_workqueue("tidemark-%s", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0,
 				      gendisk->disk_name);
 	if (!disk->queue)
 		goto out_with_disk;
@@ -507,7 +502,7 @@ int tm_interposer_init(void)
 	flight_cache = KMEM_CACHE(tm_flight, 0);
 	if (!flight_cache)
 		return -ENOMEM;
-	free_queue = alloc_workqueue("tidemark_free", 0, 0);
+	free_queue = alloc_workqueue("tidemark_free", WQ_PERCPU, 0);
 	if (!free_queue) {
 		kmem_cache_destroy(flight_cache);
 		return -ENOMEM;

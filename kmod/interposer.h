@@ -35,7 +35,6 @@ struct tm_flight {
 	struct tm_disk *disk;
 	sector_t sector; /* on the whole disk, as submitted */
 	unsigned int nr_sectors;
-	bool marked_by_us; /* BIO_REMAPPED would not be set without us */
 	bool waits_for_room; /* in the ring of a stream */
 	u32 recorded_upto;   /* serial of the last attachment that has its record */
 	sector_t next_sector; /* not recorded yet by the one after that */

@@ -167,6 +167,8 @@ void tm_preserve_hold_locked(struct tm_attachment *a, struct bio *bio)
 	tm_flight_of(bio)->held_since = ktime_get();
 	bio_clear_polled(bio);
 	atomic64_inc(&preserve->nr_held);
+	/* It must complete by interrupt: who polls for it may have got no cookie, and sleeps. */
+	bio_clear_polled(bio);
 	raw_spin_lock(&preserve->lock);
 	bio_list_add(&preserve->held, bio);
 	for (i = 0; i < TM_NR_PRESERVERS && preserve->preservers[i].busy; i++)

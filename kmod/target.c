@@ -281,7 +281,7 @@ static void tidemark_status(struct dm_target *ti, status_type_t type, unsigned i
 		       (unsigned long long)a->start_sector, a->stacked ? 5 : 4,
 		       1U << a->chunk_shift, t->stall_ms, a->stacked ? " stacked" : "");
 		break;
-	case STATUSTYPE_IMA:
+	default: /* IMA: nothing to measure */
 		*result = '\0';
 		break;
 	}

@@ -15,7 +15,7 @@ static notrace void let_pass(unsigned long ip, unsigned long parent_ip, struct f
 
 static struct ftrace_ops ops = {
 	.func = let_pass,
-	.flags = FTRACE_OPS_FL_IPMODIFY,
+	.flags = FTRACE_OPS_FL_IPMODIFY | TM_FTRACE_FLAGS,
 };
 
 static int __init taker_init(void)
