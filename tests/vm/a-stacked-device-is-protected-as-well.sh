@@ -53,7 +53,9 @@ wait_for_synced 10
 image_under_load full
 for round in 1 2 3; do
 	wait_for_synced $((round * 20))
-	rm -rf /mnt/data/old && mkdir /mnt/data/old && cp /mnt/data/tree/* /mnt/data/old/ 2>/dev/null || true
+	rm -rf /mnt/data/old
+	mkdir /mnt/data/old
+	cp /mnt/data/tree/* /mnt/data/old/ 2>/dev/null || true
 	fstrim /mnt/data
 	image_under_load
 done
