@@ -50,8 +50,8 @@ wait_until 60 grep -q '^scanned' /tmp/said
 for i in "${!kinds[@]}"; do
 	# The kernel refuses to split what must not wait.
 	[[ ${kinds[i]} =~ nowait|polled|uring ]] && length=65536 || length=$mib
-	write_by "${kinds[i]}" /dev/vda $((i * mib)) $length $((i * mib))
-	write_by "${kinds[i]}" /dev/mapper/linear $((i * mib)) $length $(((32 + i) * mib))
+	write_by "${kinds[i]}" /dev/vda $((i * mib)) "$length" $((i * mib))
+	write_by "${kinds[i]}" /dev/mapper/linear $((i * mib)) "$length" $(((32 + i) * mib))
 done
 # 2 MiB are 32 stripes: one MiB of each half.
 write_by write /dev/mapper/striped 0 $((2 * mib)) $((64 * mib))
