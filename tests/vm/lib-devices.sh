@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 the Tidemark authors
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # Attachments made and read without the product's agent, and what is proved of
 # them. Sourced after lib.sh.
@@ -116,4 +116,46 @@ issued() {
 			if ($(i + 1) == dev && $(i + 2) ~ flags && $(i + 5) >= least) found = 1
 		}
 		END { exit !found }' /sys/kernel/tracing/trace
+}
+
+# -------------------------------------------------------------------- in use
+# put_in_use NODE [COMMAND...]: a mounted file system on its first 40 MiB (or what
+# COMMAND makes, which gets the node as its last argument), written all the time.
+put_in_use() {
+	local node=$1
+	shift
+	if [ $# -eq 0 ]; then
+		check mkfs.ext4 -q -F "$node" 40M
+	else
+		check "$@" "$node"
+	fi
+	mount_as "$(blkid -p -o value -s TYPE "$node")" "$node" /mnt/data
+	rm -f /tmp/writer.log
+	start_writer /mnt/data/tree
+	wait_for_synced 3
+}
+
+put_out_of_use() {
+	stop_writer "$writer"
+	check umount /mnt/data
+}
+
+# exact_when_frozen NAME...: increments of what was written up to a freeze.
+exact_when_frozen() {
+	sync_and_freeze /mnt/data
+	images "$@"
+	exact "$@"
+	thaw /mnt/data
+}
+
+# prove_in_use NAME...: full images while the file system is written, their cuts
+# overlapping, then increments.
+prove_in_use() {
+	local name
+	images "$@" -- full slow=300
+	for name; do
+		[ "$(said "$name" preserved)" -gt 0 ] || fail "no write came in the way of $name's reader"
+	done
+	exact_when_frozen "$@"
+	exact_when_frozen "$@"
 }

@@ -4,7 +4,8 @@
  *
  * same NODE START SECTORS IMAGE
  *
- * Compare a range of a device, read past the page cache, with an image of it. cmp
+ * Compare a range of a device, read past the page cache, with an image of it. NODE
+ * may be a file too. cmp
  * could do it through a pipe, which takes ten times as long in an emulated machine.
  *
  * Exit status 0; 1 where they differ, with the first places on stderr; 2 for errors.
@@ -63,7 +64,7 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		errx(2, "usage: same NODE START SECTORS IMAGE");
-	node = open(argv[1], O_RDONLY | O_DIRECT);
+	node = open(argv[1], O_RDONLY | (stat(argv[1], &st) || !S_ISBLK(st.st_mode) ? 0 : O_DIRECT));
 	image = open(argv[4], O_RDONLY);
 	if (node < 0 || image < 0)
 		err(2, "%s", node < 0 ? argv[1] : argv[4]);
