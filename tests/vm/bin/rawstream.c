@@ -192,19 +192,27 @@ static void do_list(const char *dir)
 
 /* -------------------------------------------------------------------- following */
 
-static void read_live(struct follower *f, uint64_t offset, uint64_t bytes)
+/* What the sectors hold now counts more than the records before, less than those after. */
+static void read_again(struct follower *f, const struct tidemark_record *rescan)
 {
-	static void *buffer;
-	uint64_t n, at = f->channel.info.start_sector * SECTOR + offset;
+	struct tidemark_record r = *rescan;
+	uint64_t left = rescan->nr_sectors;
+	void *buffer = aligned_alloc(4096, 1 << 20);
 
-	if (!buffer)
-		buffer = aligned_alloc(4096, 1 << 20);
-	for (; bytes; bytes -= n, at += n, offset += n) {
-		n = bytes < 1 << 20 ? bytes : 1 << 20;
-		if (pread(f->live, buffer, n, (off_t)at) != (ssize_t)n)
+	r.type = TIDEMARK_RECORD_WRITE;
+	for (; left; left -= r.nr_sectors, r.sector += r.nr_sectors) {
+		r.nr_sectors = left < 2048 ? left : 2048;
+		r.payload_bytes = (uint32_t)r.nr_sectors * SECTOR;
+		if (pread(f->live, buffer, r.payload_bytes,
+			  (off_t)((f->channel.info.start_sector + r.sector) * SECTOR)) !=
+		    (ssize_t)r.payload_bytes)
 			err(1, "the live device");
-		write_at(f->base, buffer, n, offset);
+		if (fwrite(&r, sizeof(r), 1, f->log) != 1 ||
+		    fwrite(buffer, r.payload_bytes, 1, f->log) != 1)
+			err(1, "the log");
 	}
+	free(buffer);
+	f->nr_rescans++;
 }
 
 static uint64_t expected_payload(const struct follower *f, const struct tidemark_record *r)
@@ -235,14 +243,12 @@ static void take_record(void *context, const struct tidemark_record *r)
 		f->nr_preserved++;
 		return;
 	}
-	if (r->type == TIDEMARK_RECORD_RESCAN) {
-		read_live(f, r->sector * SECTOR, r->nr_sectors * SECTOR);
-		f->nr_rescans++;
-	}
 	if (r->type == TIDEMARK_RECORD_CUT)
 		f->latest_cut = r->epoch;
 	if (fwrite(r, sizeof(*r) + r->payload_bytes, 1, f->log) != 1)
 		err(1, "the log");
+	if (r->type == TIDEMARK_RECORD_RESCAN)
+		read_again(f, r);
 }
 
 static void drain(struct follower *f)
