@@ -6,6 +6,7 @@
 #   make check           unit tests, then tests in a VM; installs what it needs
 #   make check-unit      unit tests alone: no root, ASan and UBSan
 #   make demo            the main job in a VM, as a user would do it
+#   make bench-overhead  what the module costs a request, in instructions
 #   make install         DESTDIR= PREFIX=
 #
 # KVER=  kernel release to build the module for; KDIR= its build directory;
@@ -120,7 +121,7 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_lib)
 	$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $^ $(libs) -lcmocka
 .SECONDARY:
 
--include tests/vm/vm.mk
+-include tests/vm/vm.mk tests/bench/bench.mk
 
 # ---------------------------------------------------------------------- install
 install: tools

@@ -9,8 +9,11 @@
  *       Cut, read the frozen set into IMAGE, commit. MAPPED is the mapped device's
  *       node, LIVE the device. slow: sleep after each chunk read. Prints
  *       "frozen N read N preserved N unreadable N time NS".
- *   rawagent hold MAPPED [full] [freeze=DEVICE]...
+ *   rawagent hold MAPPED [full] [ring=BYTES] [freeze=DEVICE]...
  *       Cut, print "cut", then wait for a signal, and never read the ring.
+ *   rawagent drain MAPPED [ring=BYTES] [slow=USECS]
+ *       Begin the stream, print "cut", then throw away what comes, every USECS, until a
+ *       signal. Fails when the stream is behind.
  *   rawagent break MAPPED
  *       Cut, print "cut", store nonsense as the consumer's position, wait for the
  *       cut to be lost, print "lost REASON".
@@ -55,8 +58,9 @@ struct agent {
 };
 
 struct options {
-	bool full;
+	bool full, stream;
 	useconds_t slow;
+	uint32_t ring_bytes;
 	struct tidemark_devno freeze[FREEZE_MAX];
 	unsigned int nr_freeze;
 };
@@ -77,6 +81,8 @@ static void parse_options(char **words, struct options *o)
 			o->full = true;
 		else if (!strncmp(*words, "slow=", 5))
 			o->slow = (useconds_t)atoi(*words + 5);
+		else if (!strncmp(*words, "ring=", 5))
+			o->ring_bytes = (uint32_t)strtoul(*words + 5, NULL, 0);
 		else if (!strncmp(*words, "freeze=", 7) && o->nr_freeze < FREEZE_MAX)
 			o->freeze[o->nr_freeze++] = devno_of(*words + 7);
 		else
@@ -102,9 +108,13 @@ static void *map(int fd, size_t bytes, int protection, off_t offset)
 	return p;
 }
 
-static void bind_to(struct agent *a, const char *mapped)
+static void bind_to(struct agent *a, const char *mapped, uint32_t ring_bytes)
 {
-	struct tidemark_bind bind = { .abi = TIDEMARK_ABI_VERSION, .mapped = devno_of(mapped) };
+	struct tidemark_bind bind = {
+		.abi = TIDEMARK_ABI_VERSION,
+		.mapped = devno_of(mapped),
+		.ring_bytes = ring_bytes,
+	};
 	long page = sysconf(_SC_PAGESIZE);
 
 	a->channel = open_channel();
@@ -121,7 +131,8 @@ static void cut(struct agent *a, const struct options *o)
 {
 	struct tidemark_cut_volume volume = {
 		.channel_fd = a->channel,
-		.flags = o->full ? TIDEMARK_CUT_FULL : 0,
+		.flags = (o->full ? TIDEMARK_CUT_FULL : 0) |
+			 (o->stream ? TIDEMARK_CUT_FUZZY | TIDEMARK_CUT_STREAM : 0),
 	};
 	struct tidemark_cut cut = {
 		.nr_volumes = 1,
@@ -296,6 +307,16 @@ static void say(const char *what)
 	fflush(stdout);
 }
 
+static void throw_away(struct agent *a, const struct options *o)
+{
+	while (__atomic_load_n(&a->producer->stream_state, __ATOMIC_ACQUIRE) == TIDEMARK_STREAM_ON) {
+		a->consumed = __atomic_load_n(&a->producer->producer_pos, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&a->consumer->consumer_pos, a->consumed, __ATOMIC_RELEASE);
+		usleep(o->slow);
+	}
+	errx(1, "the stream is behind, reason %u", a->producer->behind_reason);
+}
+
 static void wait_until_lost(struct agent *a)
 {
 	struct pollfd wait = { .fd = a->channel, .events = POLLPRI };
@@ -422,15 +443,22 @@ int main(int argc, char **argv)
 
 	if (!*verb)
 		errx(1, "the verbs are in the source's head");
-	bind_to(&a, argv[2]);
-	if (!strcmp(verb, "image") && argc > 4) {
+	if (!strcmp(verb, "image") && argc > 4)
 		parse_options(argv + 5, &o);
+	if (!strcmp(verb, "hold") || !strcmp(verb, "drain"))
+		parse_options(argv + 3, &o);
+	bind_to(&a, argv[2], o.ring_bytes);
+	if (!strcmp(verb, "image") && argc > 4) {
 		do_image(&a, argv[3], argv[4], &o);
 	} else if (!strcmp(verb, "hold")) {
-		parse_options(argv + 3, &o);
 		cut(&a, &o);
 		say("cut");
 		pause();
+	} else if (!strcmp(verb, "drain")) {
+		o.stream = true;
+		cut(&a, &o);
+		say("cut");
+		throw_away(&a, &o);
 	} else if (!strcmp(verb, "break")) {
 		o.full = true;
 		cut(&a, &o);
