@@ -95,6 +95,15 @@ wait_until() {
 	done
 }
 
+# How often to do it: rounds IN_CI IN_CHECK_LONG
+rounds() {
+	if [ -n "${LONG:-}" ]; then
+		echo "$2"
+	else
+		echo "$1"
+	fi
+}
+
 # Field of the JSON object on stdin: json point, json .volumes[0].name
 json() {
 	jq -erM ".${1#.}"
@@ -248,6 +257,67 @@ wait_for_synced() {
 
 enough_synced() {
 	[ -e "$writer_log" ] && [ "$(grep -c '^synced ' "$writer_log")" -ge "$1" ]
+}
+
+# start_shadow DEVICE [PAUSE_US]: random direct writes all over a device that nobody
+# else writes, with a record of their own (bin/shadow.c). Sets $shadow, the process,
+# and $shadow_log. stop_shadow "$shadow" proves every write.
+start_shadow() {
+	shadow_log=/tmp/${1##*/}.shadow
+	shadow write "$1" "$shadow_log" $RANDOM "${2:-0}" &
+	shadow=$!
+	cleanup stop_writer_if_running "$shadow"
+	wait_until 10 test -s "$shadow_log"
+}
+
+stop_shadow() {
+	kill -TERM "$1" || fail "a write failed: the shadow writer was not running any more"
+	wait "$1" || fail "the device does not have what was written"
+}
+
+# shadowed_image IMAGE LOG COMMAND...: run COMMAND, which cuts IMAGE, and prove that
+# the image is one of the device at some moment of the run. Its status where it fails.
+shadowed_image() {
+	local image=$1 log=$2 status=0
+	shift 2
+	cp "$log" /tmp/shadow.before
+	"$@" || status=$?
+	[ "$status" -eq 0 ] || return "$status"
+	cp "$log" /tmp/shadow.after
+	check shadow check "$image" /tmp/shadow.before /tmp/shadow.after
+}
+
+# ---------------------------------------------------------------------- memory
+# "NAME NUMBER" lines of what a module could leave behind: objects in the kernel's
+# general caches, pages of vmalloc and of per-CPU memory, kernel threads. To be
+# called with the module unloaded.
+memory_in_use() {
+	local cache
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for cache in /sys/kernel/slab/kmalloc-[0-9]*; do
+		echo 1 >"$cache/shrink"
+	done
+	awk '/^kmalloc-[0-9]/ { print $1, $2 }' /proc/slabinfo
+	awk '/^(VmallocUsed|Percpu):/ { print $1, $2 / 4 }' /proc/meminfo
+	echo "threads $(grep -ls tidemark /proc/[0-9]*/comm | wc -l)"
+}
+
+# no_memory_kept FILE NR: since memory_in_use wrote FILE there were NR cycles, and
+# nothing has grown by as much as one piece in two of them.
+no_memory_kept() {
+	local name now before limit=$(($2 / 2))
+	while read -r name now; do
+		before=$(awk -v name="$name" '$1 == name { print $2 }' "$1")
+		[ "$now" -eq "${before:-0}" ] || echo "$name: ${before:-0}, $now after $2 cycles"
+		[ $((now - ${before:-0})) -lt "$limit" ] || fail "$name has grown from ${before:-0} to $now"
+	done < <(memory_in_use)
+	[ -e /sys/kernel/debug/kmemleak ] || return 0
+	echo scan >/sys/kernel/debug/kmemleak
+	sleep 6 # what is younger than 5 s is not reported
+	echo scan >/sys/kernel/debug/kmemleak
+	cat /sys/kernel/debug/kmemleak
+	! grep -q tidemark /sys/kernel/debug/kmemleak || fail "kmemleak has found something"
 }
 
 # ----------------------------------------------------------------- hard resets

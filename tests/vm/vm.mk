@@ -4,6 +4,7 @@
 #   make check           unit tests, the harness's own, tests in VMs; one closing line
 #   make check-vm        tests in VMs; T=name for one, JOBS= machines at once
 #   make check-kernels   tests in VMs on every stock kernel; KERNELS= narrows
+#   make check-long      the long forms of those that have one; KERNELS="5.10 6.1", T=
 #   make check-harness   proof that the harness can tell a failure
 #   make vm-shell        a console in a VM, with two disks and the module
 #   make demo            the main job in a VM, as a user would do it
@@ -11,15 +12,16 @@
 #
 # KERNEL= chooses the guest's kernel: tests/vm/kernel has the list.
 
-export KERNEL KERNELS JOBS SLOW KEEP HOST
+export KERNEL KERNELS LONG JOBS SLOW KEEP HOST
 
 vm_bin    := $(patsubst tests/vm/bin/%.c,$(B)/vm/bin/%,$(wildcard tests/vm/bin/*.c))
 vm_common := $(wildcard tests/vm/bin/common/*.[ch])
 
-.PHONY: check check-vm check-kernels check-harness vm-shell vm-product vm-bin demo deps
+.PHONY: check check-vm check-kernels check-long check-harness vm-shell vm-product vm-bin demo deps
 check:         ; +$(Q)tests/vm/check
 check-vm:      vm-product ; $(Q)tests/vm/run $(T)
 check-kernels: ; +$(Q)tests/vm/check-kernels $(T)
+check-long:    ; +$(Q)tests/vm/check-long $(T)
 check-harness: vm-bin     ; $(Q)tests/vm/selftest/run
 vm-shell:      vm-product ; $(Q)tests/vm/shell
 demo:          ; +$(Q)tests/vm/demo/run
