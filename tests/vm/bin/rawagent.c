@@ -5,10 +5,16 @@
  * An agent of the tests' own: the kernel's contract without the product's agent,
  * straight and slow, and able to misbehave.
  *
- *   rawagent image MAPPED LIVE IMAGE [full] [slow=USECS] [freeze=DEVICE]...
+ *   rawagent image MAPPED LIVE IMAGE [full] [slow=USECS] [freeze=DEVICE]... [ring=BYTES]
  *       Cut, read the frozen set into IMAGE, commit. MAPPED is the mapped device's
  *       node, LIVE the device. slow: sleep after each chunk read. Prints
  *       "frozen N read N preserved N unreadable N time NS".
+ *   rawagent together MAPPED LIVE IMAGE [MAPPED LIVE IMAGE]... [full]
+ *       One cut over several volumes; then each as with image.
+ *   rawagent apart MAPPED LIVE IMAGE [MAPPED LIVE IMAGE]... [full]
+ *       The wrong way: a cut for each, 20 ms after the one before.
+ *   rawagent adopt MAPPED
+ *       Cut all, release it unread, commit: what comes next is relative to now.
  *   rawagent hold MAPPED [full] [ring=BYTES] [freeze=DEVICE]...
  *       Cut, print "cut", then wait for a signal, and never read the ring.
  *   rawagent drain MAPPED [ring=BYTES] [slow=USECS]
@@ -28,6 +34,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +48,8 @@
 
 #include "../../../include/uapi/tidemark.h"
 
-#define FREEZE_MAX 8
+#define FREEZE_MAX  8
+#define VOLUMES_MAX 8
 
 struct agent {
 	int channel;
@@ -54,7 +62,8 @@ struct agent {
 	uint64_t last_seq;
 	uint64_t epoch;
 	uint64_t frozen, read, preserved, unreadable, time_ns;
-	int image;
+	int live, image;
+	pthread_t reader;
 };
 
 struct options {
@@ -127,25 +136,34 @@ static void bind_to(struct agent *a, const char *mapped, uint32_t ring_bytes)
 	a->data = map(a->channel, 2 * (size_t)a->ring_bytes, PROT_READ, 2 * page);
 }
 
-static void cut(struct agent *a, const struct options *o)
+static void cut_together(struct agent *agents, uint32_t nr, const struct options *o)
 {
-	struct tidemark_cut_volume volume = {
-		.channel_fd = a->channel,
-		.flags = (o->full ? TIDEMARK_CUT_FULL : 0) |
-			 (o->stream ? TIDEMARK_CUT_FUZZY | TIDEMARK_CUT_STREAM : 0),
-	};
+	struct tidemark_cut_volume volumes[VOLUMES_MAX] = { 0 };
 	struct tidemark_cut cut = {
-		.nr_volumes = 1,
+		.nr_volumes = nr,
 		.nr_freeze = o->nr_freeze,
-		.volumes = (uintptr_t)&volume,
+		.volumes = (uintptr_t)volumes,
 		.freeze = (uintptr_t)o->freeze,
 	};
+	uint32_t i;
 
-	if (ioctl(a->channel, TIDEMARK_IOC_CUT, &cut))
+	for (i = 0; i < nr; i++) {
+		volumes[i].channel_fd = agents[i].channel;
+		volumes[i].flags = (o->full ? TIDEMARK_CUT_FULL : 0) |
+				   (o->stream ? TIDEMARK_CUT_FUZZY | TIDEMARK_CUT_STREAM : 0);
+	}
+	if (ioctl(agents[0].channel, TIDEMARK_IOC_CUT, &cut))
 		err(1, "CUT");
-	a->epoch = volume.epoch;
-	a->frozen = volume.frozen_chunks;
-	a->time_ns = cut.time_ns;
+	for (i = 0; i < nr; i++) {
+		agents[i].epoch = volumes[i].epoch;
+		agents[i].frozen = volumes[i].frozen_chunks;
+		agents[i].time_ns = cut.time_ns;
+	}
+}
+
+static void cut(struct agent *a, const struct options *o)
+{
+	cut_together(a, 1, o);
 }
 
 static uint32_t chunk_bytes(const struct agent *a, uint64_t chunk)
@@ -213,10 +231,10 @@ static bool release(struct agent *a, uint64_t chunk)
 	return word & 1;
 }
 
-static void read_chunk(struct agent *a, int live, uint64_t chunk, void *buffer)
+static void read_chunk(struct agent *a, uint64_t chunk, void *buffer)
 {
 	uint64_t at = a->info.start_sector * TIDEMARK_SECTOR_BYTES + chunk * a->info.chunk_bytes;
-	bool readable = pread(live, buffer, chunk_bytes(a, chunk), (off_t)at) ==
+	bool readable = pread(a->live, buffer, chunk_bytes(a, chunk), (off_t)at) ==
 			(ssize_t)chunk_bytes(a, chunk);
 
 	if (!release(a, chunk))
@@ -249,7 +267,7 @@ static void end_cut(struct agent *a, uint32_t how)
 		err(errno == ESTALE ? 3 : 1, "END");
 }
 
-static void read_all(struct agent *a, int live, useconds_t slow)
+static void read_all(struct agent *a, useconds_t slow)
 {
 	uint64_t *words = read_frozen(a);
 	void *buffer = aligned_alloc(4096, a->info.chunk_bytes);
@@ -261,7 +279,7 @@ static void read_all(struct agent *a, int live, useconds_t slow)
 		counted++;
 		drain(a);
 		die_if_lost(a);
-		read_chunk(a, live, chunk, buffer);
+		read_chunk(a, chunk, buffer);
 		if (slow)
 			usleep(slow);
 	}
@@ -281,24 +299,86 @@ static void read_all(struct agent *a, int live, useconds_t slow)
 	free(words);
 }
 
-static void do_image(struct agent *a, const char *live_path, const char *image_path,
-		     const struct options *o)
+static void open_files(struct agent *a, const char *live, const char *image)
 {
-	int live = open(live_path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	a->live = open(live, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	a->image = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (a->live < 0 || a->image < 0)
+		err(1, "%s", a->live < 0 ? live : image);
+}
 
-	a->image = open(image_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (live < 0 || a->image < 0)
-		err(1, "%s", live < 0 ? live_path : image_path);
-	cut(a, o);
-	read_all(a, live, o->slow);
+static void finish(struct agent *a)
+{
 	if (fsync(a->image))
-		err(1, "%s", image_path);
+		err(1, "the image");
 	end_cut(a, TIDEMARK_END_COMMIT);
 	printf("frozen %llu read %llu preserved %llu unreadable %llu time %llu\n",
 	       (unsigned long long)a->frozen, (unsigned long long)a->read,
 	       (unsigned long long)a->preserved, (unsigned long long)a->unreadable,
 	       (unsigned long long)a->time_ns);
-	close(live);
+}
+
+static void do_image(struct agent *a, const char *live, const char *image, const struct options *o)
+{
+	open_files(a, live, image);
+	cut(a, o);
+	read_all(a, o->slow);
+	finish(a);
+}
+
+static void *read_part(void *argument)
+{
+	read_all(argument, 0);
+	return NULL;
+}
+
+/* words: MAPPED LIVE IMAGE for each volume, all of them paths, then options. */
+static void do_images(char **words, bool together)
+{
+	static struct agent agents[VOLUMES_MAX];
+	struct options o = { 0 };
+	uint32_t nr = 0, i;
+
+	for (; words[0] && words[0][0] == '/' && words[1] && words[2]; words += 3) {
+		if (nr == VOLUMES_MAX)
+			errx(1, "at most %d volumes", VOLUMES_MAX);
+		bind_to(&agents[nr], words[0], 0);
+		open_files(&agents[nr++], words[1], words[2]);
+	}
+	parse_options(words, &o);
+	if (together)
+		cut_together(agents, nr, &o);
+	for (i = 0; i < nr; i++) {
+		if (!together)
+			cut(&agents[i], &o);
+		if (pthread_create(&agents[i].reader, NULL, read_part, &agents[i]))
+			errx(1, "threads");
+		if (!together)
+			usleep(20000);
+	}
+	for (i = 0; i < nr; i++) {
+		pthread_join(agents[i].reader, NULL);
+		finish(&agents[i]);
+	}
+}
+
+static void adopt(struct agent *a)
+{
+	uint64_t words[TIDEMARK_RELEASE_CHUNKS_MAX / 64];
+	struct options all = { .full = true };
+	struct tidemark_release release = { .words = (uintptr_t)words };
+	uint64_t left;
+
+	cut(a, &all);
+	release.epoch = a->epoch;
+	for (; release.first_chunk < a->info.nr_chunks; release.first_chunk += release.nr_chunks) {
+		left = a->info.nr_chunks - release.first_chunk;
+		release.nr_chunks = left < TIDEMARK_RELEASE_CHUNKS_MAX ?
+				    (uint32_t)left : TIDEMARK_RELEASE_CHUNKS_MAX;
+		if (ioctl(a->channel, TIDEMARK_IOC_RELEASE, &release))
+			err(1, "RELEASE");
+	}
+	end_cut(a, TIDEMARK_END_COMMIT);
 }
 
 static void say(const char *what)
@@ -443,6 +523,10 @@ int main(int argc, char **argv)
 
 	if (!*verb)
 		errx(1, "the verbs are in the source's head");
+	if (!strcmp(verb, "together") || !strcmp(verb, "apart")) {
+		do_images(argv + 2, *verb == 't');
+		return 0;
+	}
 	if (!strcmp(verb, "image") && argc > 4)
 		parse_options(argv + 5, &o);
 	if (!strcmp(verb, "hold") || !strcmp(verb, "drain"))
@@ -450,6 +534,8 @@ int main(int argc, char **argv)
 	bind_to(&a, argv[2], o.ring_bytes);
 	if (!strcmp(verb, "image") && argc > 4) {
 		do_image(&a, argv[3], argv[4], &o);
+	} else if (!strcmp(verb, "adopt")) {
+		adopt(&a);
 	} else if (!strcmp(verb, "hold")) {
 		cut(&a, &o);
 		say("cut");
