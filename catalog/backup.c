@@ -18,11 +18,14 @@
 #include "common/lock_scope.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tmc_backup {
 	struct tmc_repo *repo;
 	struct tmc_volume volume;
+	char group[TMC_TEXT_BYTES];
 	struct tmc_point parent; /* all zero: none */
 	struct tmc_tree tree;    /* the parent's; the zero root for none */
 	struct first_failure failure;
@@ -135,6 +138,11 @@ int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 	}
 	*ret_backup = backup;
 	return 0;
+}
+
+void tmc_backup_set_group(struct tmc_backup *backup, const char *group)
+{
+	snprintf(backup->group, sizeof(backup->group), "%s", group);
 }
 
 void *tmc_backup_buffer(struct tmc_backup *backup)
@@ -262,8 +270,10 @@ int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t 
 		.cut_time_ns = cut_time_ns,
 		.read_bytes = read_bytes,
 	};
-	int ret = commit(backup, &point);
+	int ret;
 
+	memcpy(point.group, backup->group, sizeof(point.group));
+	ret = commit(backup, &point);
 	destroy(backup);
 	if (!ret)
 		*ret_point = point;

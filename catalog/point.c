@@ -19,12 +19,13 @@
 #include <stddef.h>
 
 static const size_t string_offsets[] = { /* by tag - 1 */
-	offsetof(struct tmc_volume, volume_id),
-	offsetof(struct tmc_volume, name),
-	offsetof(struct tmc_volume, host),
-	offsetof(struct tmc_volume, fs_type),
-	offsetof(struct tmc_volume, fs_uuid),
-	offsetof(struct tmc_volume, fs_label),
+	offsetof(struct tmc_point, volume.volume_id),
+	offsetof(struct tmc_point, volume.name),
+	offsetof(struct tmc_point, volume.host),
+	offsetof(struct tmc_point, volume.fs_type),
+	offsetof(struct tmc_point, volume.fs_uuid),
+	offsetof(struct tmc_point, volume.fs_label),
+	offsetof(struct tmc_point, group),
 };
 #define NR_STRINGS (sizeof(string_offsets) / sizeof(*string_offsets))
 
@@ -33,13 +34,13 @@ struct point_image {
 	uint8_t strings[NR_STRINGS * (sizeof(struct tmc_string_disk) + TMC_TEXT_BYTES)];
 };
 
-static uint32_t put_strings(const struct tmc_volume *volume, struct point_image *image)
+static uint32_t put_strings(const struct tmc_point *point, struct point_image *image)
 {
 	uint8_t *p = image->strings;
 	uint32_t nr = 0;
 
 	for (size_t i = 0; i < NR_STRINGS; i++) {
-		const char *text = (const char *)volume + string_offsets[i];
+		const char *text = (const char *)point + string_offsets[i];
 		size_t bytes = strnlen(text, TMC_TEXT_BYTES - 1);
 		struct tmc_string_disk disk = {
 			.tag = put_le16((uint16_t)(i + 1)),
@@ -91,7 +92,7 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 			.unreadable_chunks = put_le64(point->unreadable_chunks),
 		},
 	};
-	size_t bytes = sizeof(image.fixed) + put_strings(&point->volume, &image);
+	size_t bytes = sizeof(image.fixed) + put_strings(point, &image);
 	int ret;
 
 	if (!hash)
@@ -104,7 +105,7 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 
 /* ------------------------------------------------------------------------ load */
 
-static bool get_strings(const uint8_t *p, size_t bytes, uint32_t nr, struct tmc_volume *volume)
+static bool get_strings(const uint8_t *p, size_t bytes, uint32_t nr, struct tmc_point *point)
 {
 	unsigned int last_tag = 0;
 
@@ -126,7 +127,7 @@ static bool get_strings(const uint8_t *p, size_t bytes, uint32_t nr, struct tmc_
 		if (tag <= NR_STRINGS) {
 			if (length >= TMC_TEXT_BYTES || memchr(p, 0, length))
 				return false;
-			memcpy((char *)volume + string_offsets[tag - 1], p, length);
+			memcpy((char *)point + string_offsets[tag - 1], p, length);
 		}
 		p += length;
 		bytes -= length;
@@ -157,7 +158,7 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 	       point->unreadable_chunks <= tree.nr_chunks &&
 	       is_zero(disk.zero, sizeof(disk.zero)) &&
 	       get_strings(image + sizeof(disk), bytes - sizeof(disk), get_le32(disk.nr_strings),
-			   &point->volume);
+			   point);
 }
 
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,

@@ -97,6 +97,11 @@ struct tmc_point {
 	uint64_t read_bytes;    /**< handed in by the agent */
 	uint64_t stored_bytes;  /**< bytes that this point added to packs */
 	uint64_t unreadable_chunks;
+	/**
+	 * What the points of one cut over several volumes share: "<32 hex digits>-<n>", n
+	 * being how many volumes it was made over. Empty: a cut of one volume.
+	 */
+	char group[TMC_TEXT_BYTES];
 };
 
 /**
@@ -134,6 +139,9 @@ struct tmc_backup;
 int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		     const struct tmc_point *parent, unsigned int nr_workers,
 		     struct tmc_backup **ret_backup);
+
+/** The point's group, see tmc_point; before commit. */
+void tmc_backup_set_group(struct tmc_backup *backup, const char *group);
 
 /** Chunks that one buffer holds: TMC_BUFFER_BYTES / chunk_bytes, at least 1. */
 #define TMC_BUFFER_BYTES 1048576u
