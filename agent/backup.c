@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The order that a crash at any moment must find harmless:
+ * The order that a crash at any moment must find harmless, for each volume:
  *
  *   1. The cut moves the dirty set into the frozen set. Dying before 3 puts it
  *      back: the next backup reads the same chunks and more.
@@ -12,49 +12,61 @@
  *   3. The module's commit names the point as its base and forgets the frozen set.
  *      It must never come before 2: a base that does not exist loses changes.
  *
- * A base is only believed when this repository has a point of that id, of the
- * same volume, size and chunk size. Without one everything is read ("rescan");
- * the latest point of the volume then tells the catalog what has not changed.
+ * Several volumes are cut at once and captured side by side, since writes to each of
+ * them wait for their agent. Points are made when all images are complete, one after
+ * another: a failure among the images makes no point at all, one among the commits
+ * leaves those before it, which are good. The group in each says how many belong
+ * together.
  */
 #include "agent/backup.h"
-#include "agent/capture.h"
-#include "agent/channel.h"
 #include "agent/device.h"
 #include "agent/freeze_set.h"
 #include "agent/interrupt.h"
-#include "agent/repository_guard.h"
 #include "agent/resident.h"
-#include "agent/volume.h"
+#include "agent/volume_backup.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
 #include "common/progress.h"
-#include "common/size_text.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
 
 #define ATTEMPTS_MAX 3
+#define STACK_BYTES  (256u << 10)
+
+_Static_assert(BACKUP_VOLUMES_MAX == CHANNEL_CUT_VOLUMES_MAX, "one cut is one backup");
 
 struct backup {
 	const struct backup_request *request;
-	struct attachment attachment;
 	struct tmc_repo *repo;
-	struct channel *channel;
-	const struct channel_info *info;
 	struct interrupt interrupt;
-	int live_fd;
-	char node[BLOCK_NAME_BYTES + 8];
-	struct block_range range; /* of the protected sectors, on their disk */
-	struct tmc_volume volume;
-	bool has_parent;
-	struct tmc_point parent;
-	enum channel_cut_kind kind;
 	struct progress progress;
+	size_t nr_open; /* volumes */
+	struct volume_backup *volumes;
+	char group[TMC_TEXT_BYTES]; /* empty for one volume */
+	struct first_failure failure;
+	int stop_fd; /* eventfd: a capture has failed, the others are to end */
 };
+
+/* A capture in a thread of its own. */
+struct part {
+	struct backup *backup;
+	struct volume_backup *volume;
+	pthread_t thread;
+	int error;
+};
+
+/* Who is meant when it can be any of them. */
+static const char *name_of_all(const struct backup *backup)
+{
+	return backup->request->nr_volumes == 1 ? backup->volumes[0].attachment.name :
+						  "one of the volumes";
+}
 
 static __attribute__((format(printf, 2, 3))) void
 notice(struct backup *backup, const char *format, ...)
@@ -67,23 +79,7 @@ notice(struct backup *backup, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	progress_stop(&backup->progress);
 	backup->request->notice(text);
-}
-
-static int catalog_failure(int error)
-{
-	return failure_set(error, "%s", tmc_error_text());
-}
-
-/* Takes tmc. Why it is given up is what counts, not what giving up says. */
-static int give_up(struct tmc_backup *tmc, int error)
-{
-	char reason[1024];
-
-	snprintf(reason, sizeof(reason), "%s", failure_text());
-	tmc_backup_abort(tmc);
-	return failure_set(error, "%s", reason);
 }
 
 static int open_tree(struct block_tree *ret_tree)
@@ -93,328 +89,333 @@ static int open_tree(struct block_tree *ret_tree)
 	return r < 0 ? failure_set(r, "/sys and /proc: %s", strerror(-r)) : 0;
 }
 
+/* ---------------------------------------------------------------------- opening */
+
 static int open_repository(struct backup *backup)
 {
 	int r = tmc_repo_open(backup->request->repository, &backup->repo);
 
-	return r < 0 ? catalog_failure(r) : 0;
+	return r < 0 ? failure_set(r, "%s", tmc_error_text()) : 0;
 }
 
-static int locate(struct backup *backup, const struct block_tree *tree)
+/* Binding the same attachment again would fail too, with a sentence that misleads. */
+static int check_given_once(const struct backup *backup, const char *volume)
 {
-	char name[BLOCK_NAME_BYTES];
-	int r = block_tree_range(tree, backup->attachment.live, &backup->range);
+	struct attachment attachment;
+	int r = device_find(volume, &attachment);
 
-	if (r == 0)
-		r = block_tree_name(tree, backup->attachment.live, name);
-	if (r < 0)
-		return failure_set(r, "%s: its device is gone; detach it", backup->attachment.name);
-	snprintf(backup->node, sizeof(backup->node), "/dev/%s", name);
-	backup->range.start_sector += backup->attachment.start_sector;
-	backup->range.nr_sectors = backup->attachment.nr_sectors;
-	return 0;
-}
-
-/*
- * Buffered reads would go through the node's page cache, which a mounted file
- * system keeps metadata in that it has not written yet.
- */
-static int open_live(struct backup *backup)
-{
-	struct stat st;
-
-	backup->live_fd = open(backup->node, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	if (backup->live_fd < 0)
-		return failure_set(-errno, "%s: cannot be opened for direct reads: %s",
-				   backup->node, strerror(errno));
-	if (fstat(backup->live_fd, &st) < 0 || !S_ISBLK(st.st_mode) ||
-	    st.st_rdev != backup->attachment.live)
-		return failure_set(-ENODEV, "%s: is not the device that %s is attached to",
-				   backup->node, backup->attachment.name);
-	return 0;
-}
-
-/* A name that nobody chose says less than the node does. */
-static const char *name_for_people(const struct backup *backup)
-{
-	return strncmp(backup->attachment.name, "tidemark-", 9) == 0 ? backup->node :
-								       backup->attachment.name;
-}
-
-static int describe(struct backup *backup, const struct block_tree *tree)
-{
-	struct volume_extent extent = {
-		.device = backup->attachment.live,
-		.start_sector = backup->attachment.start_sector,
-		.nr_sectors = backup->attachment.nr_sectors,
-	};
-	/* libblkid's reads are small and unaligned. */
-	CLEANUP_CLOSE int fd = open(backup->node, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return failure_set(-errno, "%s: %s", backup->node, strerror(errno));
-	return volume_describe(tree, &extent, fd, name_for_people(backup), &backup->volume);
-}
-
-static int check_chunk_size(const struct backup *backup)
-{
-	char attached[SIZE_TEXT_BYTES];
-	char wanted[SIZE_TEXT_BYTES];
-	struct tmc_repo_info repo;
-
-	tmc_repo_get_info(backup->repo, &repo);
-	if (backup->info->chunk_bytes == repo.chunk_bytes)
-		return 0;
-	size_text_exact(backup->info->chunk_bytes, attached);
-	size_text_exact(repo.chunk_bytes, wanted);
-	return failure_set(-EINVAL,
-			   "%s: is attached with chunks of %s, the repository %s has chunks "
-			   "of %s; detach it and attach it with --chunk-size %s",
-			   backup->attachment.name, attached, backup->request->repository, wanted,
-			   wanted);
-}
-
-static int prepare(struct backup *backup)
-{
-	CLEANUP(block_tree_close) struct block_tree tree = {0};
-	int r = device_find(backup->request->volume, &backup->attachment);
-
-	if (r == 0)
-		r = open_repository(backup);
-	if (r == 0)
-		r = open_tree(&tree);
-	if (r == 0)
-		r = locate(backup, &tree);
-	if (r == 0)
-		r = repository_guard_check(&tree, backup->request->repository, &backup->range,
-					   backup->node);
-	if (r == 0)
-		r = channel_open(&backup->attachment, &backup->channel);
-	if (r < 0)
-		return r;
-	backup->info = channel_info(backup->channel);
-	r = check_chunk_size(backup);
-	if (r == 0)
-		r = open_live(backup);
-	if (r == 0)
-		r = describe(backup, &tree);
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++)
+		if (backup->volumes[i].attachment.mapped == attachment.mapped)
+			r = failure_set(-EINVAL, "%s: is given twice", volume);
 	return r;
 }
 
-static bool same_geometry(const struct backup *backup, const struct tmc_point *point)
-{
-	return point->volume.volume_bytes == backup->info->volume_bytes &&
-	       point->chunk_bytes == backup->info->chunk_bytes;
-}
-
-static bool base_is_usable(struct backup *backup)
-{
-	struct tmc_id id;
-	int r;
-
-	if (!backup->info->has_base)
-		return false;
-	memcpy(id.bytes, backup->info->base, sizeof(id.bytes));
-	r = tmc_point_get(backup->repo, &id, &backup->parent);
-	if (r < 0) {
-		notice(backup, "%s: the last backup went to another repository, or its point is "
-		       "gone; reading everything", backup->attachment.name);
-		return false;
-	}
-	if (strcmp(backup->parent.volume.volume_id, backup->volume.volume_id) != 0 ||
-	    !same_geometry(backup, &backup->parent)) {
-		notice(backup, "%s: holds another volume than at the last backup; reading "
-		       "everything", backup->attachment.name);
-		return false;
-	}
-	if (backup->parent.unreadable_chunks) {
-		notice(backup, "%s: the last backup could not read all of it; reading everything",
-		       backup->attachment.name);
-		return false;
-	}
-	return true;
-}
-
-static void choose_parent(struct backup *backup)
-{
-	int r;
-
-	backup->kind = CHANNEL_CUT_FULL;
-	backup->has_parent = false;
-	if (backup->request->full)
-		return;
-	if (base_is_usable(backup)) {
-		backup->kind = CHANNEL_CUT_CHANGED;
-		backup->has_parent = true;
-		return;
-	}
-	r = tmc_point_find(backup->repo, "latest", backup->volume.volume_id, &backup->parent);
-	backup->has_parent = r == 0 && same_geometry(backup, &backup->parent);
-}
-
-static int begin(struct backup *backup, struct tmc_backup **ret_backup)
-{
-	int r = tmc_backup_begin(backup->repo, &backup->volume,
-				 backup->has_parent ? &backup->parent : NULL, 0, ret_backup);
-
-	if ((r == -EBADMSG || r == -ENOENT) && backup->has_parent) {
-		notice(backup, "%s: the point to build on is damaged (%s); reading everything, run "
-		       "\"tidemark verify\"", backup->attachment.name, tmc_error_text());
-		backup->has_parent = false;
-		backup->kind = CHANNEL_CUT_FULL;
-		r = tmc_backup_begin(backup->repo, &backup->volume, NULL, 0, ret_backup);
-	}
-	return r < 0 ? catalog_failure(r) : 0;
-}
-
-static int cut(struct backup *backup, struct channel_cut *ret_cut, bool *ret_froze)
+static int open_volumes(struct backup *backup, struct backup_result *results)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
-	CLEANUP(freeze_set_clear) struct freeze_set set = {0};
-	int r;
+	const struct backup_request *request = backup->request;
+	int r = 0;
 
-	if (backup->request->freeze) {
-		r = open_tree(&tree);
-		if (r == 0)
-			r = freeze_set_find(&tree, &backup->range, &set);
+	backup->volumes = calloc(request->nr_volumes, sizeof(*backup->volumes));
+	if (!backup->volumes)
+		return failure_set(-ENOMEM, "backup: out of memory");
+	r = open_tree(&tree);
+	while (r == 0 && backup->nr_open < request->nr_volumes) {
+		struct volume_backup *v = &backup->volumes[backup->nr_open];
+
+		r = check_given_once(backup, request->volumes[backup->nr_open]);
 		if (r < 0)
-			return r;
-		freeze_set_sync(&tree, &backup->range);
+			break;
+		*v = (struct volume_backup){
+			.request = request,
+			.repo = backup->repo,
+			.live_fd = -1,
+			.result = &results[backup->nr_open],
+		};
+		r = volume_backup_open(v, request->volumes[backup->nr_open++], &tree);
 	}
+	return r;
+}
+
+static int name_group(struct backup *backup)
+{
+	uint64_t random[2];
+
+	if (backup->request->nr_volumes == 1)
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return failure_set(-EIO, "getrandom: %s", strerror(errno));
+	snprintf(backup->group, sizeof(backup->group), "%016" PRIx64 "%016" PRIx64 "-%zu", random[0],
+		 random[1], backup->request->nr_volumes);
+	return 0;
+}
+
+/* -------------------------------------------------------------------------- cut */
+
+static int begin_all(struct backup *backup)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++)
+		r = volume_backup_begin(&backup->volumes[i],
+					backup->group[0] ? backup->group : NULL);
+	return r;
+}
+
+static int find_freeze_set(struct backup *backup, struct freeze_set *ret_set)
+{
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	struct block_range ranges[BACKUP_VOLUMES_MAX];
+	int r = open_tree(&tree);
+
+	for (size_t i = 0; i < backup->nr_open; i++)
+		ranges[i] = backup->volumes[i].range;
+	if (r == 0)
+		r = freeze_set_find(&tree, ranges, backup->nr_open, ret_set);
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++) {
+		freeze_set_sync(&tree, &ranges[i]);
+		backup->volumes[i].result->froze = freeze_set_count_mounts(&tree, &ranges[i]) > 0;
+	}
+	return r;
+}
+
+static int cut_all(struct backup *backup)
+{
+	struct channel_cut_part parts[BACKUP_VOLUMES_MAX];
+	CLEANUP(freeze_set_clear) struct freeze_set set = {0};
+	int r = backup->request->freeze ? find_freeze_set(backup, &set) : 0;
+
+	if (r < 0)
+		return r;
 	if (interrupt_is_pending(&backup->interrupt))
 		return failure_set(-ECANCELED, "interrupted; no restore point was made");
-	r = channel_cut(backup->channel, backup->kind, set.devices, set.nr, ret_cut);
-	*ret_froze = r == 0 && set.nr_mounts > 0;
+	for (size_t i = 0; i < backup->nr_open; i++)
+		parts[i] = (struct channel_cut_part){
+			.channel = backup->volumes[i].channel,
+			.kind = backup->volumes[i].kind,
+		};
+	r = channel_cut(parts, backup->nr_open, set.devices, set.nr);
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++) {
+		backup->volumes[i].cut = parts[i].cut;
+		backup->volumes[i].result->full = parts[i].kind == CHANNEL_CUT_FULL;
+	}
 	return r;
 }
 
-static int commit_point(struct backup *backup, struct tmc_backup *tmc,
-			const struct channel_cut *cut, struct backup_result *result)
+/* Those of captures that failed, and of all where one did; keeps failure_text(). */
+static void abort_cuts(struct backup *backup, size_t first)
 {
-	int r = tmc_backup_commit(tmc, cut->time_ns, result->read_bytes, &result->point);
+	char reason[1024];
 
-	if (r == -EINVAL)
-		return failure_set(-EPROTO, "%s: %s; this is a bug, please report it",
-				   backup->attachment.name, tmc_error_text());
-	return r < 0 ? catalog_failure(r) : 0;
+	snprintf(reason, sizeof(reason), "%s", failure_text());
+	for (size_t i = first; i < backup->nr_open; i++)
+		channel_abort(backup->volumes[i].channel, backup->volumes[i].cut.epoch);
+	failure_set(-ECANCELED, "%s", reason);
 }
 
-/* Takes tmc in every case. */
-static int capture_and_commit(struct backup *backup, struct tmc_backup *tmc,
-			      const struct channel_cut *cut, struct backup_result *result)
+/* ---------------------------------------------------------------------- capture */
+
+/* The first failure counts; whoever is stopped by it fails as well, later. */
+static void fail(struct backup *backup, int error)
 {
+	uint64_t one = 1;
+
+	first_failure_note(&backup->failure, error);
+	if (write(backup->stop_fd, &one, sizeof(one)) < 0)
+		return; /* only when the counter is full: they know already */
+}
+
+static void *capture_part(void *argument)
+{
+	struct part *part = argument;
+	struct backup *backup = part->backup;
 	struct capture_request request = {
-		.channel = backup->channel,
-		.cut = *cut,
-		.backup = tmc,
+		.channel = part->volume->channel,
+		.cut = part->volume->cut,
+		.backup = part->volume->draft,
 		.spill_dir = backup->request->repository,
-		.live_fd = backup->live_fd,
+		.live_fd = part->volume->live_fd,
 		.interrupt = &backup->interrupt,
+		.stop_fd = backup->stop_fd,
 		.progress = &backup->progress,
 	};
-	struct capture_result captured;
+	struct capture_result captured = {0};
+
+	part->error = capture_run(&request, &captured);
+	if (part->error < 0)
+		fail(backup, part->error);
+	part->volume->result->frozen_bytes = captured.frozen_bytes;
+	part->volume->result->read_bytes = captured.read_bytes;
+	part->volume->result->preserved_bytes = captured.preserved_bytes;
+	return NULL;
+}
+
+static int start_part(struct part *part)
+{
+	pthread_attr_t attributes;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	error = pthread_create(&part->thread, &attributes, capture_part, part);
+	pthread_attr_destroy(&attributes);
+	return error ? failure_set(-error, "threads: %s", strerror(error)) : 0;
+}
+
+/* The catalog says why only when it is asked to commit, which makes no point then. */
+static int ask_catalog(struct part *parts, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		int r = parts[i].error == -EPIPE ? volume_backup_commit(parts[i].volume) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return failure_set(-EIO, "%s: the repository failed",
+			   parts[0].backup->request->repository);
+}
+
+static int run_parts(struct backup *backup, struct part *parts)
+{
+	size_t nr = 0;
+	int r = 0;
+
+	while (nr < backup->nr_open) {
+		parts[nr] = (struct part){.backup = backup, .volume = &backup->volumes[nr]};
+		r = start_part(&parts[nr]);
+		if (r < 0) {
+			fail(backup, r);
+			break;
+		}
+		nr++;
+	}
+	for (size_t i = 0; i < nr; i++)
+		pthread_join(parts[i].thread, NULL);
+	r = first_failure_get(&backup->failure);
+	return r == -EPIPE ? ask_catalog(parts, nr) : r;
+}
+
+static uint64_t frozen_bytes(const struct backup *backup)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < backup->nr_open; i++)
+		bytes += backup->volumes[i].cut.frozen_chunks * backup->volumes[i].info->chunk_bytes;
+	return bytes;
+}
+
+static int capture_all(struct backup *backup)
+{
+	CLEANUP_CLOSE int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct part parts[BACKUP_VOLUMES_MAX];
 	int r;
 
+	if (stop_fd < 0)
+		return failure_set(-errno, "eventfd: %s", strerror(errno));
+	backup->stop_fd = stop_fd;
+	first_failure_init(&backup->failure);
 	progress_start(&backup->progress, "backing up", backup->request->progress);
-	r = capture_run(&request, &captured);
+	backup->progress.total_bytes = frozen_bytes(backup);
+	r = run_parts(backup, parts);
 	progress_stop(&backup->progress);
-	if (r == -EPIPE) {
-		r = commit_point(backup, tmc, cut, result); /* says why; makes no point */
-		return r < 0 ? r : failure_set(-EIO, "%s: the repository failed",
-					       backup->request->repository);
-	}
-	if (r < 0)
-		return give_up(tmc, r);
-	result->frozen_bytes = captured.frozen_bytes;
-	result->read_bytes = captured.read_bytes;
-	result->preserved_bytes = captured.preserved_bytes;
-	return commit_point(backup, tmc, cut, result);
-}
-
-static void acknowledge(struct backup *backup, const struct channel_cut *cut,
-			struct backup_result *result)
-{
-	int r = channel_commit(backup->channel, cut->epoch, result->point.id.bytes);
-
-	result->acknowledged = r == 0;
-	if (r < 0)
-		notice(backup, "%s; the restore point is complete, the next backup reads again "
-		       "what this one read", failure_text());
-}
-
-static int attempt(struct backup *backup, struct backup_result *result)
-{
-	struct tmc_backup *tmc = NULL;
-	struct channel_cut the_cut;
-	int r = begin(backup, &tmc);
-
-	if (r < 0)
-		return r;
-	r = cut(backup, &the_cut, &result->froze);
-	if (r < 0)
-		return give_up(tmc, r);
-	result->full = backup->kind == CHANNEL_CUT_FULL;
-	r = capture_and_commit(backup, tmc, &the_cut, result);
-	if (r == 0) {
-		acknowledge(backup, &the_cut, result);
-	} else {
-		char reason[1024];
-
-		snprintf(reason, sizeof(reason), "%s", failure_text());
-		channel_abort(backup->channel, the_cut.epoch);
-		failure_set(r, "%s", reason);
-	}
 	return r;
 }
 
-static int attempt_until_done(struct backup *backup, struct backup_result *result)
-{
-	int r = -ESTALE;
+/* ----------------------------------------------------------------------- commit */
 
-	for (result->attempts = 1;; result->attempts++) {
-		r = attempt(backup, result);
-		if (r != -ESTALE || result->attempts == ATTEMPTS_MAX)
-			break;
-		notice(backup, "%s: more was overwritten than could be kept, so the cut was lost; "
-		       "trying again with a new one", backup->attachment.name);
+static int commit_all(struct backup *backup)
+{
+	for (size_t i = 0; i < backup->nr_open; i++) {
+		int r = volume_backup_commit(&backup->volumes[i]);
+
+		if (r < 0) {
+			abort_cuts(backup, i);
+			return r;
+		}
+		volume_backup_acknowledge(&backup->volumes[i]);
 	}
+	return 0;
+}
+
+static void give_up_drafts(struct backup *backup)
+{
+	for (size_t i = 0; i < backup->nr_open; i++)
+		volume_backup_give_up(&backup->volumes[i]);
+}
+
+static int attempt(struct backup *backup)
+{
+	int r = begin_all(backup);
+
+	if (r == 0)
+		r = cut_all(backup);
+	if (r == 0) {
+		r = capture_all(backup);
+		if (r < 0)
+			abort_cuts(backup, 0);
+		else
+			r = commit_all(backup);
+	}
+	give_up_drafts(backup);
+	return r;
+}
+
+static int attempt_until_done(struct backup *backup, struct backup_result *results)
+{
+	unsigned int nr = 0;
+	int r;
+
+	do {
+		if (nr)
+			notice(backup, "%s: more was overwritten than could be kept, so the cut was "
+			       "lost; trying again with a new one", name_of_all(backup));
+		nr++;
+		for (size_t i = 0; i < backup->nr_open; i++)
+			results[i].attempts = nr;
+		r = attempt(backup);
+	} while (r == -ESTALE && nr < ATTEMPTS_MAX);
 	if (r == -ESTALE)
 		return failure_set(-ESTALE, "%s: %d cuts were lost, because more was overwritten "
 				   "than the repository took in; try again when there is less load",
-				   backup->attachment.name, ATTEMPTS_MAX);
+				   name_of_all(backup), ATTEMPTS_MAX);
 	return r;
 }
 
 static void close_backup(struct backup *backup)
 {
-	channel_close(backup->channel);
-	if (backup->live_fd >= 0)
-		close(backup->live_fd);
+	for (size_t i = 0; i < backup->nr_open; i++)
+		volume_backup_close(&backup->volumes[i]);
+	free(backup->volumes);
 	if (backup->repo)
 		tmc_repo_close(backup->repo);
 	interrupt_stop(&backup->interrupt);
 }
 
-int backup_run(const struct backup_request *request, struct backup_result *ret_result)
+int backup_run(const struct backup_request *request, struct backup_result *ret_results)
 {
 	CLEANUP(close_backup) struct backup backup = {
 		.request = request,
-		.live_fd = -1,
 		.interrupt = {.fd = -1},
 		.progress = {.lock = PTHREAD_MUTEX_INITIALIZER},
 	};
 	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
 	int r = interrupt_start(&backup.interrupt);
 
-	*ret_result = (struct backup_result){0};
+	memset(ret_results, 0, request->nr_volumes * sizeof(*ret_results));
 	if (r < 0)
 		return r;
 	resident_enter();
-	r = prepare(&backup);
+	r = open_repository(&backup);
+	if (r == 0)
+		r = open_volumes(&backup, ret_results);
+	if (r == 0)
+		r = name_group(&backup);
 	if (r < 0)
 		return r;
-	choose_parent(&backup);
-	r = attempt_until_done(&backup, ret_result);
-	ret_result->elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
+	for (size_t i = 0; i < backup.nr_open; i++)
+		volume_backup_choose_parent(&backup.volumes[i]);
+	r = attempt_until_done(&backup, ret_results);
+	for (size_t i = 0; i < request->nr_volumes; i++)
+		ret_results[i].elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
 	return r;
 }

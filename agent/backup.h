@@ -2,18 +2,22 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * One backup of one attached volume: everything between the user's words and a
- * restore point.
+ * One backup of one or several attached volumes at one instant: everything between
+ * the user's words and a restore point of each.
  */
 #ifndef AGENT_BACKUP_H
 #define AGENT_BACKUP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <tidemark.h>
 
+#define BACKUP_VOLUMES_MAX 64
+
 struct backup_request {
-	const char *volume;     /* name of an attachment, or path of its device */
+	char *const *volumes; /* names of attachments, or paths of their devices */
+	size_t nr_volumes;    /* 1 to BACKUP_VOLUMES_MAX */
 	const char *repository;
 	bool full;              /* read everything, whatever is known */
 	bool freeze;
@@ -21,7 +25,9 @@ struct backup_request {
 	void (*notice)(const char *text); /* things worth knowing on the way; or NULL */
 };
 
+/* Of one volume. */
 struct backup_result {
+	bool made; /* the point exists; without it nothing below counts */
 	struct tmc_point point;
 	bool full; /* everything was read */
 	bool froze;
@@ -34,13 +40,18 @@ struct backup_result {
 };
 
 /**
+ * ret_results: one for each volume, in the order of the request. All points are of the
+ * same instant, and points of several volumes share their group. A volume that fails
+ * before the first point is made fails all of them; where one fails later, the points
+ * made before it stay, as their results say.
+ *
  * Errors, each with a sentence in failure_text(): -ENOENT, -ENOTUNIQ (the volume,
  * see device_find()), -EMEDIUMTYPE (no repository), -ETXTBSY (the repository lies
- * on the volume), -EINVAL (its chunks are of another size), -EBUSY (another
- * backup, frozen by someone else), -ESTALE (every attempt lost its cut),
- * -ECANCELED (a signal), -ENOSPC, -EBADMSG (the repository is damaged), -ENODEV
- * (detached meanwhile), -EIO. No point was made then.
+ * on the volume), -EINVAL (its chunks are of another size; a volume given twice),
+ * -EBUSY (another backup, frozen by someone else), -ESTALE (every attempt lost its
+ * cut), -ECANCELED (a signal), -ENOSPC, -EBADMSG (the repository is damaged), -ENODEV
+ * (detached meanwhile), -EIO.
  */
-int backup_run(const struct backup_request *request, struct backup_result *ret_result);
+int backup_run(const struct backup_request *request, struct backup_result *ret_results);
 
 #endif

@@ -136,12 +136,13 @@ static int check_complete(struct capture *capture, bool *ret_complete)
 
 static int wait_for_events(struct capture *capture, int timeout_ms)
 {
-	enum { CHANNEL, WAKE, SIGNAL };
+	enum { CHANNEL, WAKE, SIGNAL, STOP };
 	struct pollfd fds[] = {
 		[CHANNEL] = {.fd = channel_fd(capture->request->channel),
 			     .events = POLLIN | POLLPRI},
 		[WAKE] = {.fd = capture->wake_fd, .events = POLLIN},
 		[SIGNAL] = {.fd = capture->request->interrupt->fd, .events = POLLIN},
+		[STOP] = {.fd = capture->request->stop_fd, .events = POLLIN},
 	};
 	uint64_t count;
 
@@ -151,6 +152,8 @@ static int wait_for_events(struct capture *capture, int timeout_ms)
 		return failure_set(-errno, "eventfd: %s", strerror(errno));
 	if (fds[SIGNAL].revents)
 		return failure_set(-ECANCELED, "interrupted; no restore point was made");
+	if (fds[STOP].revents)
+		return failure_set(-ECANCELED, "another volume of the backup has failed");
 	if (fds[CHANNEL].revents & POLLPRI)
 		return failure_set(-ESTALE, "the module has given the cut up");
 	if (fds[CHANNEL].revents & (POLLHUP | POLLERR | POLLNVAL))
@@ -160,6 +163,7 @@ static int wait_for_events(struct capture *capture, int timeout_ms)
 
 static int serve(struct capture *capture)
 {
+	uint64_t shown = 0;
 	bool closed = false;
 
 	while (atomic_load(&capture->feeder_left) && !atomic_load(&capture->stopping)) {
@@ -177,8 +181,8 @@ static int serve(struct capture *capture)
 			preserved_close(capture->preserved);
 			closed = true;
 		}
-		progress_update(capture->request->progress, done * capture->info->chunk_bytes,
-				capture->request->cut.frozen_chunks * capture->info->chunk_bytes);
+		progress_add(capture->request->progress, (done - shown) * capture->info->chunk_bytes);
+		shown = done;
 		r = wait_for_events(capture, more                                  ? 0
 					     : capture->request->progress->enabled ? PROGRESS_MS
 										   : -1);

@@ -38,7 +38,8 @@ struct capture_request {
 	const char *spill_dir;
 	int live_fd; /* of the live device, O_DIRECT */
 	const struct interrupt *interrupt;
-	struct progress *progress;
+	int stop_fd; /* readable: something else of the backup has failed; -1: none */
+	struct progress *progress; /* may be shared by captures; its total is the caller's */
 };
 
 struct capture_result {

@@ -21,6 +21,7 @@
 
 #define NODE "/dev/" TIDEMARK_DEVICE_NAME
 
+_Static_assert(CHANNEL_CUT_VOLUMES_MAX == TIDEMARK_CUT_VOLUMES_MAX, "volumes of the contract");
 _Static_assert(ATTACHMENT_BASE_BYTES == TIDEMARK_BASE_BYTES, "base of the contract");
 
 struct channel {
@@ -206,40 +207,48 @@ static int call_failure(const struct channel *channel, const char *what)
 	return failure_set(-error, "%s: %s: %s", channel->name, what, strerror(error));
 }
 
-int channel_cut(struct channel *channel, enum channel_cut_kind kind, const dev_t *freeze,
-		size_t nr_freeze, struct channel_cut *ret_cut)
+static int cut_failure(const struct channel_cut_part *parts, size_t nr_parts)
 {
+	const char *name = nr_parts == 1 ? parts[0].channel->name : "one of the volumes";
+
+	if (errno == EBUSY)
+		return failure_set(-EBUSY, "%s: a file system on it is frozen by someone else; thaw "
+				   "it (fsfreeze -u) or use --no-freeze", name);
+	if (errno == ENODEV)
+		return failure_set(-ENODEV, "%s: was detached meanwhile", name);
+	return failure_set(-errno, "%s: cannot freeze and cut: %s", name, strerror(errno));
+}
+
+int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
+		size_t nr_freeze)
+{
+	struct tidemark_cut_volume volumes[CHANNEL_CUT_VOLUMES_MAX] = {0};
 	struct tidemark_devno list[TIDEMARK_CUT_FREEZE_MAX];
-	struct tidemark_cut_volume volume = {
-		.channel_fd = channel->fd,
-		.flags = kind == CHANNEL_CUT_FULL ? TIDEMARK_CUT_FULL : 0,
-	};
 	struct tidemark_cut cut = {
-		.nr_volumes = 1,
+		.nr_volumes = (uint32_t)nr_parts,
 		.nr_freeze = (uint32_t)nr_freeze,
-		.volumes = (uintptr_t)&volume,
+		.volumes = (uintptr_t)volumes,
 		.freeze = (uintptr_t)list,
 	};
 
 	if (nr_freeze > TIDEMARK_CUT_FREEZE_MAX)
-		return failure_set(-E2BIG, "%s: %zu devices lie on it, at most %d can be frozen at "
-				   "once; use --no-freeze", channel->name, nr_freeze,
-				   TIDEMARK_CUT_FREEZE_MAX);
+		return failure_set(-E2BIG, "%s: %zu devices lie on what is backed up, at most %d can "
+				   "be frozen at once; use --no-freeze", parts[0].channel->name,
+				   nr_freeze, TIDEMARK_CUT_FREEZE_MAX);
 	for (size_t i = 0; i < nr_freeze; i++)
 		list[i] = devno(freeze[i]);
-	if (ioctl(channel->fd, TIDEMARK_IOC_CUT, &cut) < 0) {
-		if (errno == EBUSY)
-			return failure_set(-EBUSY,
-					   "%s: a file system on it is frozen by someone else; "
-					   "thaw it (fsfreeze -u) or use --no-freeze",
-					   channel->name);
-		return call_failure(channel, "cannot freeze and cut");
+	for (size_t i = 0; i < nr_parts; i++) {
+		volumes[i].channel_fd = parts[i].channel->fd;
+		volumes[i].flags = parts[i].kind == CHANNEL_CUT_FULL ? TIDEMARK_CUT_FULL : 0;
 	}
-	*ret_cut = (struct channel_cut){
-		.epoch = volume.epoch,
-		.frozen_chunks = volume.frozen_chunks,
-		.time_ns = cut.time_ns,
-	};
+	if (ioctl(parts[0].channel->fd, TIDEMARK_IOC_CUT, &cut) < 0)
+		return cut_failure(parts, nr_parts);
+	for (size_t i = 0; i < nr_parts; i++)
+		parts[i].cut = (struct channel_cut){
+			.epoch = volumes[i].epoch,
+			.frozen_chunks = volumes[i].frozen_chunks,
+			.time_ns = cut.time_ns,
+		};
 	return 0;
 }
 

@@ -53,9 +53,21 @@ struct ring *channel_ring(struct channel *channel);
 /** For poll(): POLLIN records, POLLPRI cut lost, POLLHUP attachment gone. */
 int channel_fd(const struct channel *channel);
 
-/** Errors: -EBUSY (a file system is frozen by someone else), those of freezing. */
-int channel_cut(struct channel *channel, enum channel_cut_kind kind, const dev_t *freeze,
-		size_t nr_freeze, struct channel_cut *ret_cut);
+#define CHANNEL_CUT_VOLUMES_MAX 64
+
+/** One volume of a cut. */
+struct channel_cut_part {
+	struct channel *channel; /* each at most once */
+	enum channel_cut_kind kind;
+	struct channel_cut cut; /* out; the time is the same in all */
+};
+
+/**
+ * One instant over 1 to CHANNEL_CUT_VOLUMES_MAX volumes. Errors: -EBUSY (a file system
+ * is frozen by someone else), those of freezing. Nothing was cut then.
+ */
+int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
+		size_t nr_freeze);
 
 /** first_chunk: multiple of 64. Errors: those of the contract. */
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,

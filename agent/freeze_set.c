@@ -28,7 +28,7 @@ static int higher_first(const void *a, const void *b)
 	return (left->device > right->device) - (left->device < right->device);
 }
 
-static size_t count_mounts(const struct block_tree *tree, const struct block_range *range)
+size_t freeze_set_count_mounts(const struct block_tree *tree, const struct block_range *range)
 {
 	size_t nr = 0;
 
@@ -37,8 +37,23 @@ static size_t count_mounts(const struct block_tree *tree, const struct block_ran
 	return nr;
 }
 
-int freeze_set_find(const struct block_tree *tree, const struct block_range *range,
-		    struct freeze_set *ret_set)
+/* Above several ranges the longest way counts: what lies there still goes first. */
+static int height_above(const struct block_tree *tree, dev_t device,
+			const struct block_range *ranges, size_t nr_ranges)
+{
+	int highest = -1;
+
+	for (size_t i = 0; i < nr_ranges; i++) {
+		int height = block_tree_height(tree, device, &ranges[i]);
+
+		if (height > highest)
+			highest = height;
+	}
+	return highest;
+}
+
+int freeze_set_find(const struct block_tree *tree, const struct block_range *ranges,
+		    size_t nr_ranges, struct freeze_set *ret_set)
 {
 	CLEANUP_FREE struct candidate *candidates = NULL;
 	CLEANUP_FREE dev_t *devices = NULL;
@@ -52,7 +67,7 @@ int freeze_set_find(const struct block_tree *tree, const struct block_range *ran
 	if (!candidates)
 		return failure_set(-ENOMEM, "freezing: out of memory");
 	for (size_t i = 0; i < nr_all; i++) {
-		int height = block_tree_height(tree, devices[i], range);
+		int height = height_above(tree, devices[i], ranges, nr_ranges);
 
 		if (height >= 0)
 			candidates[nr++] = (struct candidate){devices[i], height};
@@ -64,7 +79,6 @@ int freeze_set_find(const struct block_tree *tree, const struct block_range *ran
 	*ret_set = (struct freeze_set){
 		.devices = devices,
 		.nr = nr,
-		.nr_mounts = count_mounts(tree, range),
 	};
 	devices = NULL;
 	return 0;

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * tidemark backup: one restore point.
+ * tidemark backup: a restore point of each volume, all at one instant.
  */
 #include "agent/backup.h"
 #include "cli/command.h"
@@ -14,10 +14,12 @@
 #include <stdio.h>
 
 static const char help[] =
-	"Usage: tidemark backup DEVICE|NAME [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
+	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
 	"a full image and needs no other point to be restored.\n\n"
+	"Several devices are cut at the same instant, and get a point each: what is spread over\n"
+	"them, such as a database and its log, fits together.\n\n"
 	"File systems on the device are frozen for the instant of the cut, so that the image\n"
 	"is clean; writes go on at once while the image is read.\n\n"
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
@@ -29,13 +31,15 @@ static const char help[] =
 	"Exit status 5: the point was made, but the device could not read all of itself.\n\n"
 	"Example: tidemark backup /dev/vdb -r /backup/repo";
 
-static void report_json(const struct backup_result *result)
+static struct json_object *to_json(const struct backup_result *result)
 {
 	struct json_object *object = json_object_new_object();
 	char id[TMC_ID_TEXT];
 
 	tmc_id_format(&result->point.id, id);
 	json_add_text(object, "point", id);
+	if (result->point.group[0])
+		json_add_text(object, "group", result->point.group);
 	json_add_text(object, "kind", result->full ? "full" : "incremental");
 	json_add_text(object, "volume", result->point.volume.name);
 	json_add_text(object, "volume_id", result->point.volume.volume_id);
@@ -51,7 +55,26 @@ static void report_json(const struct backup_result *result)
 	json_add_bool(object, "acknowledged", result->acknowledged);
 	json_add_number(object, "attempts", result->attempts);
 	json_add_ms(object, "seconds", result->elapsed_ms);
-	json_print(object);
+	return object;
+}
+
+/* One volume's own object, or an array of them. Points that were not made are not in it. */
+static void report_json(const struct backup_result *results, size_t nr)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < nr; i++)
+		if (results[i].made)
+			json_object_array_add(array, to_json(&results[i]));
+	if (nr > 1) {
+		json_object_object_add(object, "points", array);
+		json_print(object);
+		return;
+	}
+	json_print(json_object_get(json_object_array_get_idx(array, 0)));
+	json_object_put(array);
+	json_object_put(object);
 }
 
 static void report_text(const struct backup_result *result)
@@ -73,23 +96,34 @@ static void report_text(const struct backup_result *result)
 	       result->elapsed_ms / 100 % 10);
 }
 
-static enum exit_status backup(const struct backup_request *request, bool json, bool quiet)
+static enum exit_status complain_unreadable(const struct backup_request *request, size_t i,
+					    const struct backup_result *result)
 {
-	struct backup_result result;
-	int r = backup_run(request, &result);
-
-	if (r < 0)
-		return command_failure(r);
-	if (json)
-		report_json(&result);
-	else if (!quiet)
-		report_text(&result);
-	if (!result.point.unreadable_chunks)
+	if (!result->point.unreadable_chunks)
 		return EXIT_STATUS_OK;
 	fprintf(stderr, "tidemark: %s: %" PRIu64 " chunks could not be read from the device; the "
-		"point names them, restore leaves zeros there\n", request->volume,
-		result.point.unreadable_chunks);
+		"point names them, restore leaves zeros there\n", request->volumes[i],
+		result->point.unreadable_chunks);
 	return EXIT_STATUS_DAMAGED;
+}
+
+static enum exit_status backup(const struct backup_request *request, bool json, bool quiet)
+{
+	struct backup_result results[BACKUP_VOLUMES_MAX];
+	enum exit_status status = EXIT_STATUS_OK;
+	int r = backup_run(request, results);
+
+	if (r < 0)
+		status = command_failure(r);
+	if (json && (r == 0 || results[0].made))
+		report_json(results, request->nr_volumes);
+	for (size_t i = 0; i < request->nr_volumes && results[i].made; i++) {
+		if (!json && !quiet)
+			report_text(&results[i]);
+		if (complain_unreadable(request, i, &results[i]) && status == EXIT_STATUS_OK)
+			status = EXIT_STATUS_DAMAGED;
+	}
+	return status;
 }
 
 enum exit_status command_backup(int argc, char **argv)
@@ -132,12 +166,14 @@ enum exit_status command_backup(int argc, char **argv)
 			return command_bad_option("backup", option, argv);
 		}
 	}
-	if (argc - optind != 1)
-		return command_usage("backup", "backup: give one device or attachment");
+	if (argc - optind < 1 || argc - optind > BACKUP_VOLUMES_MAX)
+		return command_usage("backup", "backup: give a device or attachment, or up to %d",
+				     BACKUP_VOLUMES_MAX);
 	request.repository = command_repository("backup", request.repository);
 	if (!request.repository)
 		return EXIT_STATUS_USAGE;
-	request.volume = argv[optind];
+	request.volumes = argv + optind;
+	request.nr_volumes = (size_t)(argc - optind);
 	request.progress = !quiet;
 	request.notice = quiet ? NULL : command_notice;
 	return backup(&request, json, quiet);

@@ -52,6 +52,8 @@ static void add_point(struct json_object *array, const struct tmc_point *point)
 		tmc_id_format(&point->parent, id);
 		json_add_text(object, "parent", id);
 	}
+	if (point->group[0])
+		json_add_text(object, "group", point->group);
 	json_add_text(object, "kind", kind(point));
 	json_add_number(object, "cut_time_ns", point->cut_time_ns);
 	json_add_text(object, "volume", point->volume.name);

@@ -60,6 +60,13 @@ void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t to
 	pthread_mutex_unlock(&progress->lock);
 }
 
+void progress_add(struct progress *progress, uint64_t bytes)
+{
+	uint64_t done = __atomic_add_fetch(&progress->done_bytes, bytes, __ATOMIC_RELAXED);
+
+	progress_update(progress, done, progress->total_bytes);
+}
+
 void progress_stop(struct progress *progress)
 {
 	pthread_mutex_lock(&progress->lock);

@@ -17,6 +17,8 @@ struct progress {
 	const char *verb;
 	uint64_t start_ns;
 	uint64_t shown_ns;
+	uint64_t done_bytes; /* of progress_add() */
+	uint64_t total_bytes;
 	bool enabled;
 	bool on_screen;
 };
@@ -26,6 +28,12 @@ void progress_start(struct progress *progress, const char *verb, bool enabled);
 
 /** From any thread, as often as one likes; drawn five times a second. */
 void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t total_bytes);
+
+/**
+ * For a job of several threads that each know what they have added. total_bytes is
+ * set after progress_start(), before they start.
+ */
+void progress_add(struct progress *progress, uint64_t bytes);
 
 /** Take the line off the screen, before anything else is printed. */
 void progress_stop(struct progress *progress);

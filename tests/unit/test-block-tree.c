@@ -128,12 +128,12 @@ static void the_uppermost_freezes_first(void **state)
 	struct block_range vda = range_of(DEVICE(0), 0, 1000);
 	struct freeze_set set;
 
-	assert_int_equal(freeze_set_find(&fake->tree, &vda, &set), 0);
+	assert_int_equal(freeze_set_find(&fake->tree, &vda, 1, &set), 0);
 	assert_int_equal(set.nr, 6);
 	assert_true(set.devices[0] == DEVICE(30));
 	assert_true(set.devices[1] == DEVICE(21));
 	assert_true(set.devices[2] == DEVICE(20));
-	assert_int_equal(set.nr_mounts, 4);
+	assert_int_equal(freeze_set_count_mounts(&fake->tree, &vda), 4);
 	freeze_set_clear(&set);
 }
 
@@ -143,9 +143,22 @@ static void a_range_freezes_only_what_it_carries(void **state)
 	struct block_range vda1 = range_of(DEVICE(0), 100, 400);
 	struct freeze_set set;
 
-	assert_int_equal(freeze_set_find(&fake->tree, &vda1, &set), 0);
+	assert_int_equal(freeze_set_find(&fake->tree, &vda1, 1, &set), 0);
 	assert_int_equal(set.nr, 2); /* the disk and the partition */
-	assert_int_equal(set.nr_mounts, 2); /* ext4, and btrfs by its source */
+	/* ext4, and btrfs by its source */
+	assert_int_equal(freeze_set_count_mounts(&fake->tree, &vda1), 2);
+	freeze_set_clear(&set);
+}
+
+static void ranges_that_share_what_lies_on_them_freeze_it_once(void **state)
+{
+	struct fake_sysfs *fake = *state;
+	struct block_range ranges[] = {range_of(DEVICE(0), 100, 400), range_of(DEVICE(0), 0, 1000)};
+	struct freeze_set set;
+
+	assert_int_equal(freeze_set_find(&fake->tree, ranges, 2, &set), 0);
+	assert_int_equal(set.nr, 6);
+	assert_true(set.devices[0] == DEVICE(30));
 	freeze_set_clear(&set);
 }
 
@@ -235,6 +248,7 @@ int main(void)
 		TEST(ranges_that_touch_do_not_overlap),
 		TEST(the_uppermost_freezes_first),
 		TEST(a_range_freezes_only_what_it_carries),
+		TEST(ranges_that_share_what_lies_on_them_freeze_it_once),
 		TEST(a_loop_on_itself_ends),
 		TEST(mount_points_have_their_escapes_undone),
 		TEST(the_later_of_two_mounts_hides_the_other),

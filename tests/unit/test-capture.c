@@ -238,6 +238,7 @@ struct scene {
 	struct tmc_repo *repo;
 	struct channel channel;
 	struct interrupt interrupt;
+	int stop_fd;
 	struct progress progress;
 	uint8_t *seen;
 	uint64_t unreadable_bytes;
@@ -266,6 +267,7 @@ static int setup(void **state)
 	channel->at_cut = malloc(NR_CHUNKS * (size_t)CHUNK_BYTES);
 	scene->seen = calloc(NR_CHUNKS, CHUNK_BYTES);
 	scene->interrupt.fd = eventfd(0, EFD_NONBLOCK);
+	scene->stop_fd = eventfd(0, EFD_NONBLOCK);
 	scene->progress = (struct progress){.lock = PTHREAD_MUTEX_INITIALIZER};
 	srandom(5);
 	for (size_t i = 0; i < VOLUME_BYTES; i++)
@@ -290,6 +292,7 @@ static int teardown(void **state)
 		close(channel->pipe_fds[1]);
 	close(channel->device_fd);
 	close(scene->interrupt.fd);
+	close(scene->stop_fd);
 	free(channel->data);
 	free(channel->at_cut);
 	free(scene->seen);
@@ -319,6 +322,7 @@ static int capture(struct scene *scene, const struct tmc_point *parent,
 		.spill_dir = scene->dir,
 		.live_fd = scene->channel.device_fd,
 		.interrupt = &scene->interrupt,
+		.stop_fd = scene->stop_fd,
 		.progress = &scene->progress,
 	};
 	pthread_t thread;
@@ -494,6 +498,15 @@ static void a_signal_ends_it(void **state)
 	assert_ends_with(scene, NO_FAULT, -ECANCELED);
 }
 
+static void a_failure_of_another_volume_ends_it(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t one = 1;
+
+	assert_int_equal(write(scene->stop_fd, &one, sizeof(one)), sizeof(one));
+	assert_ends_with(scene, NO_FAULT, -ECANCELED);
+}
+
 static void a_module_that_counts_wrong_ends_it(void **state)
 {
 	struct scene *scene = *state;
@@ -531,6 +544,7 @@ int main(void)
 		TEST(a_chunk_that_comes_twice_ends_it),
 		TEST(an_attachment_that_goes_away_ends_it),
 		TEST(a_signal_ends_it),
+		TEST(a_failure_of_another_volume_ends_it),
 		TEST(a_module_that_counts_wrong_ends_it),
 		TEST(a_device_that_ends_early_has_unreadable_chunks),
 	};
