@@ -238,6 +238,42 @@ static void find_by_name(void **state)
 	tmc_repo_close(repo);
 }
 
+/* As of one cut over two volumes: their drafts grow side by side in one handle. */
+static void points_of_a_group_know_it(void **state)
+{
+	static const char group[] = "0123456789abcdef0123456789abcdef-2";
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 4096);
+	struct model *models[2] = { model_mixed(700 * 4096, 4096), model_mixed(300 * 4096 + 5, 4096) };
+	struct tmc_backup *backups[2];
+	struct tmc_point points[3], found;
+
+	for (int i = 0; i < 2; i++) {
+		struct tmc_volume volume = model_volume(models[i]);
+
+		assert_success(tmc_backup_begin(repo, &volume, NULL, 2, &backups[i]));
+		tmc_backup_set_group(backups[i], group);
+	}
+	for (uint64_t chunk = 0; chunk < 700; chunk += 100)
+		for (int i = 0; i < 2; i++)
+			if (chunk < models[i]->nr_chunks)
+				assert_success(put_range(backups[i], models[i], chunk,
+							 chunk + 100 < models[i]->nr_chunks ?
+							 100 : models[i]->nr_chunks - chunk, NULL));
+	for (int i = 0; i < 2; i++)
+		assert_success(tmc_backup_commit(backups[i], 7, 0, &points[i]));
+	assert_success(model_backup(repo, models[0], &points[0], NULL, 8, &points[2]));
+	for (int i = 0; i < 3; i++) {
+		assert_success(tmc_point_get(repo, &points[i].id, &found));
+		assert_string_equal(found.group, i < 2 ? group : "");
+		assert_string_equal(points[i].group, found.group);
+		assert_point_equals(repo, &found, models[i % 2]);
+	}
+	for (int i = 0; i < 2; i++)
+		model_destroy(models[i]);
+	tmc_repo_close(repo);
+}
+
 static void an_ambiguous_name_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -295,6 +331,7 @@ int main(void)
 		T(newer_objects_are_told_from_damaged_ones),
 		T(list_is_sorted_by_time),
 		T(find_by_name),
+		T(points_of_a_group_know_it),
 		T(an_ambiguous_name_is_refused),
 		T(a_sinks_error_ends_the_extraction),
 	};
