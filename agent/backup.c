@@ -225,6 +225,18 @@ static void fail(struct backup *backup, int error)
 		return; /* only when the counter is full: they know already */
 }
 
+/* Sentences of a capture say "the volume" or "device", as there is one. */
+static void say_which(const struct backup *backup, const struct volume_backup *v, int error)
+{
+	char text[1024];
+
+	if (backup->nr_open == 1 || error == -ECANCELED ||
+	    strncmp(failure_text(), v->attachment.name, strlen(v->attachment.name)) == 0)
+		return;
+	snprintf(text, sizeof(text), "%s", failure_text());
+	failure_set(error, "%s: %s", v->attachment.name, text);
+}
+
 static void *capture_part(void *argument)
 {
 	struct part *part = argument;
@@ -242,8 +254,10 @@ static void *capture_part(void *argument)
 	struct capture_result captured = {0};
 
 	part->error = capture_run(&request, &captured);
-	if (part->error < 0)
+	if (part->error < 0) {
+		say_which(backup, part->volume, part->error);
 		fail(backup, part->error);
+	}
 	part->volume->result->frozen_bytes = captured.frozen_bytes;
 	part->volume->result->read_bytes = captured.read_bytes;
 	part->volume->result->preserved_bytes = captured.preserved_bytes;

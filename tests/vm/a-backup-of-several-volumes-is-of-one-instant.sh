@@ -90,6 +90,7 @@ wait "$backup" || status=$?
 cat /tmp/complaint
 [ "$status" -eq 1 ] || fail "status $status"
 [ "$(wc -l </tmp/complaint)" -eq 1 ] || fail "not one line"
+grep -q '^tidemark: two: ' /tmp/complaint || fail "does not say which volume"
 [ "$(nr_points)" -eq "$before" ] || fail "points were made of the others"
 [ ! -s /tmp/backup ] || fail "something was reported"
 stop_writer "$pair"
