@@ -6,7 +6,7 @@
 # a writer and a file system in use: every write and every fsync succeeds, and once
 # it runs again the backup ends by itself, with an exact point or with one line.
 #
-# vm: disks=64M,64M,192M mem=768 timeout=300 long=1200
+# vm: disks=64M,64M,1G mem=768 timeout=300 long=1200
 
 # shellcheck source=lib.sh
 . lib.sh
