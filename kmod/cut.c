@@ -156,17 +156,22 @@ static int prepare_one(const struct tm_cut_part *part)
 		return -EBUSY;
 	if (part->flags & TIDEMARK_CUT_STREAM)
 		r = tm_stream_check_start(a);
-	if (!r && !fuzzy)
-		r = tm_preserve_begin(a);
 	if (!r)
-		tm_tracker_prepare_cut(&a->tracker, fuzzy);
+		r = tm_tracker_prepare_cut(&a->tracker, fuzzy);
+	if (r || fuzzy)
+		return r;
+	r = tm_preserve_begin(a);
+	if (r)
+		tm_tracker_finish_cut(&a->tracker);
 	return r;
 }
 
 static void unprepare(struct tm_cut_part *parts, unsigned int nr)
 {
-	while (nr--)
+	while (nr--) {
 		tm_preserve_finish(parts[nr].attachment);
+		tm_tracker_finish_cut(&parts[nr].attachment->tracker);
+	}
 }
 
 static int prepare_all(struct tm_cut_part *parts, unsigned int nr)
@@ -321,6 +326,7 @@ int tm_cut_commit(struct tm_attachment *a, u64 epoch, const u8 base[TIDEMARK_BAS
 		end_locked(a);
 		if (ktime_before(a->cut_at, a->settled_at))
 			tm_tracker_undo_cut(&a->tracker);
+		tm_tracker_finish_cut(&a->tracker);
 		tm_attachment_set_base(a, base);
 	}
 	mutex_unlock(&a->mutex);
@@ -334,6 +340,7 @@ int tm_cut_abort_locked(struct tm_attachment *a, u64 epoch)
 	if (!r) {
 		end_locked(a);
 		tm_tracker_undo_cut(&a->tracker);
+		tm_tracker_finish_cut(&a->tracker);
 	}
 	return r;
 }

@@ -14,6 +14,7 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 
 #include "gate.h"
@@ -65,9 +66,7 @@ int tm_tracker_create(struct tm_tracker *t, u64 nr_chunks)
 {
 	t->nr_chunks = nr_chunks;
 	t->dirty = alloc_map(nr_words(t));
-	t->frozen_set = alloc_map(nr_words(t));
-	t->done = alloc_map(nr_words(t));
-	if (!t->dirty || !t->frozen_set || !t->done)
+	if (!t->dirty)
 		return -ENOMEM;
 	tm_tracker_mark_all_dirty(t);
 	return 0;
@@ -76,8 +75,6 @@ int tm_tracker_create(struct tm_tracker *t, u64 nr_chunks)
 void tm_tracker_destroy(struct tm_tracker *t)
 {
 	kvfree(t->dirty);
-	kvfree(t->frozen_set);
-	kvfree(t->done);
 }
 
 void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last)
@@ -93,23 +90,47 @@ void tm_tracker_mark_all_dirty(struct tm_tracker *t)
 
 u64 tm_tracker_count_dirty(struct tm_tracker *t)
 {
+	const unsigned long *dirty;
 	u64 word, count = 0;
 
+	/* A cut may take the map, and its end free it: partner of tm_tracker_finish_cut(). */
+	rcu_read_lock();
+	dirty = READ_ONCE(t->dirty);
 	for (word = 0; word < nr_words(t); word++)
-		count += hweight_long(READ_ONCE(t->dirty[word]));
+		count += hweight_long(READ_ONCE(dirty[word]));
+	rcu_read_unlock();
 	return count;
 }
 
-void tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy)
+int tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy)
 {
-	memset(t->frozen_set, 0, nr_words(t) * sizeof(unsigned long));
-	memset(t->done, fuzzy ? 0xff : 0, nr_words(t) * sizeof(unsigned long));
+	t->frozen_set = alloc_map(nr_words(t));
+	t->done = alloc_map(nr_words(t));
+	if (!t->frozen_set || !t->done) {
+		tm_tracker_finish_cut(t);
+		return -ENOMEM;
+	}
+	if (fuzzy)
+		memset(t->done, 0xff, nr_words(t) * sizeof(unsigned long));
+	return 0;
+}
+
+void tm_tracker_finish_cut(struct tm_tracker *t)
+{
+	synchronize_rcu();
+	kvfree(t->frozen_set);
+	kvfree(t->done);
+	t->frozen_set = NULL;
+	t->done = NULL;
 }
 
 void tm_tracker_cut_locked(struct tm_tracker *t, bool all)
 {
+	unsigned long *empty = t->frozen_set;
+
 	tm_gate_assert_held();
-	swap(t->dirty, t->frozen_set);
+	t->frozen_set = t->dirty;
+	WRITE_ONCE(t->dirty, empty);
 	t->all_frozen = all;
 }
 

@@ -6,8 +6,8 @@
 #include <linux/types.h>
 
 /*
- * One bit per chunk, three times: what was written in the running epoch, what the
- * latest cut froze, and which of that was released or preserved since.
+ * One bit per chunk for what was written in the running epoch; and while there is a
+ * cut two more, for what it froze, and which of that was released or preserved since.
  *
  * A chunk is *frozen* while it is in the frozen set and not done.
  *
@@ -19,9 +19,9 @@
  *       agent's release, a preserve) answers for the chunk's content.
  */
 struct tm_tracker {
-	unsigned long *dirty;      /* pointer: gate; bits: atomic */
-	unsigned long *frozen_set; /* pointer: gate; bits constant during a cut */
-	unsigned long *done;       /* set at create, then constant; bits: atomic */
+	unsigned long *dirty;      /* pointer: gate, read under RCU; bits: atomic */
+	unsigned long *frozen_set; /* pointer: gate; bits constant during a cut; or NULL */
+	unsigned long *done;       /* constant during a cut; bits: atomic; or NULL */
 	u64 nr_chunks;             /* set at create, then constant */
 	bool all_frozen;           /* gate; constant during a cut */
 };
@@ -35,11 +35,16 @@ void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last);
 void tm_tracker_mark_all_dirty(struct tm_tracker *t);
 u64 tm_tracker_count_dirty(struct tm_tracker *t);
 
-/* Get ready for a cut: no cut may be active. fuzzy: no chunk will be frozen. May sleep. */
-void tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy);
+/*
+ * Take the memory of a cut: no cut may be active. fuzzy: no chunk will be frozen. May
+ * sleep. -ENOMEM.
+ */
+int tm_tracker_prepare_cut(struct tm_tracker *t, bool fuzzy);
+/* The counterpart: the cut is over and nobody is left who found it active. May sleep. */
+void tm_tracker_finish_cut(struct tm_tracker *t);
 /* The instant: the gate is closed. Takes constant time. */
 void tm_tracker_cut_locked(struct tm_tracker *t, bool all);
-/* Put what the last cut took back into dirty (T2). No cut may be active. */
+/* Put what the last cut took back into dirty (T2): after the cut, before finish_cut. */
 void tm_tracker_undo_cut(struct tm_tracker *t);
 
 /* Is any chunk frozen? Only meaningful while a cut is active. */

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 the Tidemark authors
 #
-# A disk of 8 TiB keeps chunks of 64 KiB, with at most 2.1 MiB per TiB for each bit
-# per chunk that is kept, and an increment on it reads what changed and no more.
+# A disk of 8 TiB keeps chunks of 64 KiB, with at most 2.1 MiB per TiB for the tracker,
+# and three times that while a cut is open, and an increment on it reads what changed and no more.
 # Writes beyond 2^32 sectors and over the last chunk's border are where they belong.
 #
 # vm: disks=8T,8T mem=768 timeout=240
@@ -12,6 +12,15 @@
 . lib.sh
 
 requires tidemark module:dm-tidemark dmsetup rawagent
+
+# tracker_takes MAPS: at most 2.1 MiB per TiB for each bitmap.
+tracker_takes() {
+	local kib
+	kib=$(tracker_kib)
+	echo "$kib KiB for 8 TiB in $1 maps"
+	[ "$kib" -gt 0 ] || fail "the tracker's memory was not found"
+	[ "$kib" -le $((8 * $1 * 21 * 1024 / 10)) ] || fail "more than $1 bits per chunk"
+}
 
 tracker_kib() {
 	awk '/\[dm_tidemark\]/ && !/module/ { sum += $2 } END { print int(sum / 1024) }' /proc/vmallocinfo
@@ -48,10 +57,7 @@ cleanup tidemark detach volume
 tidemark status --json >/tmp/status
 [ "$(json '.attachments[0].chunk_bytes' </tmp/status)" -eq 65536 ] || fail "another chunk size"
 [ "$(json '.attachments[0].total_chunks' </tmp/status)" -eq $((1 << 27)) ] || fail "another count"
-kib=$(tracker_kib)
-echo "tracker: $kib KiB for 8 TiB"
-[ "$kib" -gt 0 ] || fail "the tracker's memory was not found"
-[ "$kib" -le $((8 * 3 * 21 * 1024 / 10)) ] || fail "more than 3 bits per chunk"
+tracker_takes 1
 
 check rawagent adopt /dev/mapper/volume
 increment 0
@@ -65,4 +71,12 @@ increment 9 "${chunks[@]}" 8 33554432
 increment 0
 write_chunks 67108864
 increment 1 67108864
-[ "$(tracker_kib)" -eq "$kib" ] || fail "cuts left memory behind"
+tracker_takes 1
+
+rawagent hold /dev/mapper/volume ring=262144 >/tmp/held &
+holder=$!
+wait_until 30 grep -q cut /tmp/held
+tracker_takes 3
+kill "$holder"
+wait "$holder" || true
+tracker_takes 1
