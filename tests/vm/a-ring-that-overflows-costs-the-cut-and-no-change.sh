@@ -15,7 +15,7 @@ requires module:dm-tidemark dmsetup rawagent shadow
 
 # image FILE [OPTION]...: status 3 is a lost cut
 image() {
-	shadowed_image "$1" "$shadow_log" rawagent image /dev/mapper/volume /dev/vda "$@" >/tmp/said
+	shadowed_image "$shadow_log" /dev/mapper/volume /dev/vda "$@" >/tmp/said
 }
 
 lost_cuts() {

@@ -40,7 +40,7 @@ detach_all() {
 }
 
 image_raw() {
-	shadowed_image /tmp/image "$shadow_log" rawagent image /dev/mapper/raw /dev/vdb /tmp/image "$@"
+	shadowed_image "$shadow_log" /dev/mapper/raw /dev/vdb /tmp/image "$@"
 }
 
 # Full, then what was written meanwhile; and a cut that its end finds open.

@@ -166,13 +166,11 @@ do_remove() {
 
 # In the background, so that verbs meet a cut. It may find its device gone.
 take_image() {
-	local name=$1 disk=$2 image=/tmp/image.$1 log=/tmp/$2.shadow status=0
+	local name=$1 disk=$2 image=/tmp/image.$1 status=0
 	rm -f "$image" # it may be of a larger range
-	cp "$log" "$image.before"
-	rawagent image "/dev/mapper/$name" "/dev/$disk" "$image" full slow=1000 >/dev/null 2>&1 ||
-		status=$?
+	rawagent image "/dev/mapper/$name" "/dev/$disk" "$image" full slow=1000 \
+		log="/tmp/$disk.shadow" >/dev/null 2>&1 || status=$?
 	[ "$status" -eq 0 ] || return 0
-	cp "$log" "$image.after"
 	shadow check "$image" "$image.before" "$image.after" || exit 1
 	echo "$disk" >>/tmp/good
 }

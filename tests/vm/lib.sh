@@ -275,16 +275,15 @@ stop_shadow() {
 	wait "$1" || fail "the device does not have what was written"
 }
 
-# shadowed_image IMAGE LOG COMMAND...: run COMMAND, which cuts IMAGE, and prove that
-# the image is one of the device at some moment of the run. Its status where it fails.
+# shadowed_image LOG MAPPED LIVE IMAGE [OPTION]...: rawagent's image of a device that a
+# shadow writer writes, and proof that it is the device at the cut. Where there is no
+# image: rawagent's status.
 shadowed_image() {
-	local image=$1 log=$2 status=0
-	shift 2
-	cp "$log" /tmp/shadow.before
-	"$@" || status=$?
+	local log=$1 status=0
+	shift
+	rawagent image "$@" log="$log" || status=$?
 	[ "$status" -eq 0 ] || return "$status"
-	cp "$log" /tmp/shadow.after
-	check shadow check "$image" /tmp/shadow.before /tmp/shadow.after
+	check shadow check "$3" "$3.before" "$3.after"
 }
 
 # ---------------------------------------------------------------------- memory

@@ -48,8 +48,8 @@ attached() {
 cut_open() {
 	if [ -z "$reader" ] || ! kill -0 "$reader" 2>/dev/null; then
 		[ -z "$reader" ] || wait "$reader" || fail "an image was not what the device held"
-		shadowed_image /tmp/image "$shadow_log" \
-			rawagent image /dev/mapper/volume /dev/vda /tmp/image full slow=4000 >/tmp/said &
+		shadowed_image "$shadow_log" /dev/mapper/volume /dev/vda /tmp/image full slow=4000 \
+			>/tmp/said &
 		reader=$!
 	fi
 	[[ $(dmsetup status volume) == *' track active '* ]]
@@ -99,7 +99,7 @@ kill "$holder"
 wait "$holder" || true
 in_state attached
 
-check shadowed_image /tmp/image "$shadow_log" rawagent image /dev/mapper/volume /dev/vda /tmp/image full
+check shadowed_image "$shadow_log" /dev/mapper/volume /dev/vda /tmp/image full
 stop_shadow "$shadow"
 check rawagent image /dev/mapper/volume /dev/vda /tmp/image
 same_device /tmp/image /dev/vda

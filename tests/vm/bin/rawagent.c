@@ -6,8 +6,10 @@
  * straight and slow, and able to misbehave.
  *
  *   rawagent image MAPPED LIVE IMAGE [full] [slow=USECS] [freeze=DEVICE]... [ring=BYTES]
+ *                  [log=FILE]
  *       Cut, read the frozen set into IMAGE, commit. MAPPED is the mapped device's
- *       node, LIVE the device. slow: sleep after each chunk read. Prints
+ *       node, LIVE the device. slow: sleep after each chunk read. log: copy FILE to
+ *       IMAGE.before and IMAGE.after, right before and after the cut. Prints
  *       "frozen N read N preserved N unreadable N time NS".
  *   rawagent together MAPPED LIVE IMAGE [MAPPED LIVE IMAGE]... [full]
  *       One cut over several volumes; then each as with image.
@@ -70,6 +72,7 @@ struct options {
 	bool full, stream;
 	useconds_t slow;
 	uint32_t ring_bytes;
+	const char *log;
 	struct tidemark_devno freeze[FREEZE_MAX];
 	unsigned int nr_freeze;
 };
@@ -92,6 +95,8 @@ static void parse_options(char **words, struct options *o)
 			o->slow = (useconds_t)atoi(*words + 5);
 		else if (!strncmp(*words, "ring=", 5))
 			o->ring_bytes = (uint32_t)strtoul(*words + 5, NULL, 0);
+		else if (!strncmp(*words, "log=", 4))
+			o->log = *words + 4;
 		else if (!strncmp(*words, "freeze=", 7) && o->nr_freeze < FREEZE_MAX)
 			o->freeze[o->nr_freeze++] = devno_of(*words + 7);
 		else
@@ -307,6 +312,26 @@ static void open_files(struct agent *a, const char *live, const char *image)
 		err(1, "%s", a->live < 0 ? live : image);
 }
 
+static void copy_log(const char *log, const char *image, const char *when)
+{
+	static char buffer[1 << 20], path[256];
+	int from, to;
+	ssize_t got;
+
+	if (!log)
+		return;
+	snprintf(path, sizeof(path), "%s.%s", image, when);
+	from = open(log, O_RDONLY | O_CLOEXEC);
+	to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (from < 0 || to < 0)
+		err(1, "%s", from < 0 ? log : path);
+	while ((got = read(from, buffer, sizeof(buffer))) > 0)
+		if (write(to, buffer, (size_t)got) != got)
+			err(1, "%s", path);
+	close(from);
+	close(to);
+}
+
 static void finish(struct agent *a)
 {
 	if (fsync(a->image))
@@ -321,7 +346,9 @@ static void finish(struct agent *a)
 static void do_image(struct agent *a, const char *live, const char *image, const struct options *o)
 {
 	open_files(a, live, image);
+	copy_log(o->log, image, "before");
 	cut(a, o);
+	copy_log(o->log, image, "after");
 	read_all(a, o->slow);
 	finish(a);
 }
