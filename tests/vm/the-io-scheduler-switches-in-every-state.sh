@@ -4,7 +4,7 @@
 #
 # The I/O scheduler of a disk under load is switched two hundred times: detached,
 # attached, with a cut being read, with writes held for an agent that does not
-# drain its ring, and with the cut lost. Nothing hangs, no write is lost, and the
+# drain its ring, with the cut lost, and with the stream being read. Nothing hangs, no write is lost, and the
 # images are exact. (A filter that swaps a disk's operations hangs here.)
 #
 # vm: disks=16M mem=640 timeout=300 long=3600
@@ -12,7 +12,7 @@
 # shellcheck source=lib.sh
 . lib.sh
 
-requires module:dm-tidemark dmsetup rawagent shadow
+requires module:dm-tidemark dmsetup rawagent rawstream shadow
 
 each=$(rounds 40 400)
 queue=/sys/block/vda/queue/scheduler
@@ -77,6 +77,15 @@ cut_lost() {
 	[[ $(dmsetup status volume) == *' track lost '* ]]
 }
 
+streaming() {
+	[[ $(dmsetup status volume) == *' agent yes stream on'* ]]
+}
+
+volume() {
+	check dmsetup create volume \
+		--table "0 $(blockdev --getsz /dev/vda) tidemark $1 /dev/vda 0 2 stall_ms 3000"
+}
+
 for name in bfq kyber-iosched mq-deadline; do
 	modprobe -q "$name" || true
 done
@@ -86,8 +95,7 @@ reader='' holder=''
 load_module
 start_shadow /dev/vda 500
 in_state detached
-check dmsetup create volume \
-	--table "0 $(blockdev --getsz /dev/vda) tidemark track /dev/vda 0 2 stall_ms 3000"
+volume track
 cleanup dmsetup remove volume
 in_state attached
 in_state cut_open
@@ -98,6 +106,18 @@ in_state cut_lost
 kill "$holder"
 wait "$holder" || true
 in_state attached
+check dmsetup remove volume
+
+# What the records say is not looked at here.
+mkdir /tmp/follower
+ln -s /dev/null /tmp/follower/log
+volume stream
+rawstream follow /dev/mapper/volume /dev/vda /tmp/follower &
+follower=$!
+wait_until 30 streaming
+in_state streaming
+kill "$follower"
+wait "$follower"
 
 check shadowed_image "$shadow_log" /dev/mapper/volume /dev/vda /tmp/image full
 stop_shadow "$shadow"

@@ -7,8 +7,9 @@
  *
  *   shadow write DEVICE LOG SEED [PAUSE_US]
  *       Four threads write, zero and flush at random until SIGTERM; then the whole
- *       device is read and compared with LOG. A call that fails ends it at once.
- *       Prints "writes N slowest N ms".
+ *       device is read and compared with LOG. What is overwritten is mostly read and
+ *       compared before, so that the next write does not cover up a lost one. A call
+ *       that fails ends it at once. Prints "writes N slowest N ms".
  *   shadow check IMAGE LOG [LATER [START]]
  *       Compare a device or an image with LOG. With LATER, a copy of the log made
  *       after the image was cut, LOG being one made before, each sector must be at
@@ -47,6 +48,7 @@ enum {
 	SECTOR_WORDS = SECTOR_BYTES / 8,
 	NR_WRITERS = 4,
 	WRITE_SECTORS_MAX = 2048,
+	READ_SECTORS_MAX = 128,
 	LOG_ZEROES = 32,
 	SHOWN_MAX = 10,
 };
@@ -274,11 +276,23 @@ static void write_range(struct writer *w, uint64_t first, uint64_t nr, uint8_t *
 		err(1, "writing %" PRIu64 " sectors at %" PRIu64, nr, first);
 }
 
+static void read_range(struct writer *w, uint64_t first, uint64_t nr, uint8_t *buffer)
+{
+	ssize_t bytes = (ssize_t)(nr * SECTOR_BYTES);
+
+	if (pread(w->fd, buffer, (size_t)bytes, (off_t)(first * SECTOR_BYTES)) != bytes)
+		err(1, "reading %" PRIu64 " sectors at %" PRIu64, nr, first);
+	if (check_piece(buffer, first, nr, 0, w->log, w->log, 0))
+		errx(1, "%" PRIu64 " sectors at %" PRIu64 " are not as written", nr, first);
+}
+
 static void step(struct writer *w, uint8_t *buffer)
 {
 	uint64_t first, nr, s, start;
 
 	choose_range(w, &first, &nr);
+	if (nr <= READ_SECTORS_MAX)
+		read_range(w, first, nr, buffer);
 	w->number++;
 	for (s = first; s < first + nr; s++)
 		w->log->begun[s] = w->number;
