@@ -6,9 +6,8 @@
 # system and a raw device are written, again and again: no write is lost, by the
 # writers' own logs, every image is one of a moment, and no memory is kept.
 #
-# Emulated processors take turns here: an emulator before QEMU 8.1 that runs them at
-# once can lose a change that one makes to code while another is about to run it,
-# and then runs the old instruction for ever.
+# Emulated processors take turns here: where they run at once, one was seen for ever at
+# an instruction that another had changed, most likely a fault of QEMU before 8.1.
 #
 # vm: disks=128M,8M mem=768 timeout=400 long=9000 thread=single
 
