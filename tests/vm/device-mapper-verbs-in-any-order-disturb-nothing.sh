@@ -217,7 +217,7 @@ steps=0 refusals=0 imager=''
 touch /tmp/good
 echo "SEED=$seed"
 RANDOM=$seed
-nr=$(rounds 200 4000)
+nr=$(rounds 120 4000)
 while [ "$steps" -lt "$nr" ]; do
 	step
 done
