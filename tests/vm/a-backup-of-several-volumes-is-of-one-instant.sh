@@ -41,7 +41,6 @@ make_ext4 /dev/vdd
 mount_ext4 /dev/vdd /mnt/data
 export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
 check tidemark init "$TIDEMARK_REPOSITORY"
-# Reads take 20 ms, so that the second volume is read for a while.
 sectors=$(blockdev --getsz /dev/vdb)
 check dmsetup create slow --table "0 $sectors delay /dev/vdb 0 20 /dev/vdb 0 0"
 cleanup dmsetup remove slow
@@ -80,7 +79,9 @@ refused 2 'given twice' tidemark backup one two /dev/vda
 refused 4 'three' tidemark backup one three
 [ "$(nr_points)" -eq "$before" ] || fail "points were made"
 
-# One goes away while it is read.
+# One goes away while it is read, which takes a while now.
+check dmsetup load slow --table "0 $sectors delay /dev/vdb 0 500 /dev/vdb 0 0"
+check dmsetup resume slow
 backup_all --full 2>/tmp/complaint &
 backup=$!
 wait_until 30 volume_is_cut
