@@ -165,7 +165,6 @@ void tm_preserve_hold_locked(struct tm_attachment *a, struct bio *bio)
 
 	tm_gate_assert_held();
 	tm_flight_of(bio)->held_since = ktime_get();
-	bio_clear_polled(bio);
 	atomic64_inc(&preserve->nr_held);
 	/* It must complete by interrupt: who polls for it may have got no cookie, and sleeps. */
 	bio_clear_polled(bio);
