@@ -54,7 +54,12 @@ check e2fsck -fn /mnt/restored/file
 check umount /mnt/restored
 
 sync_and_freeze /mnt/one
-refused 7 'frozen by someone else' tidemark backup /dev/vda
+# From 6.8 a freeze nests in somebody else's, which the thaw below has to find.
+if kernel_older_than 6.8; then
+	refused 7 'frozen by someone else' tidemark backup /dev/vda
+else
+	check tidemark backup /dev/vda
+fi
 check tidemark backup /dev/vda --no-freeze
 thaw /mnt/one
 check tidemark backup /dev/vda

@@ -40,6 +40,11 @@ requires() {
 	done
 }
 
+# kernel_older_than 6.8: for what kernels do differently, not for what they lack.
+kernel_older_than() {
+	[ "$(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1)" != "$1" ]
+}
+
 # Run "$@" when the test ends, however it ends; the last registered runs first.
 # One that fails fails the test: what a test cannot put away is a finding.
 cleanup() {
