@@ -7,6 +7,7 @@
 #   make check-unit      unit tests alone: no root, ASan and UBSan
 #   make demo            the main job in a VM, as a user would do it
 #   make bench-overhead  what the module costs a request, in instructions
+#   make bench-latency   what attach, detach and cut cost the slowest write
 #   make install         DESTDIR= PREFIX=
 #
 # KVER=  kernel release to build the module for; KDIR= its build directory;
