@@ -216,17 +216,23 @@ static int poll(TM_POLL_ARGS)
 	return nr;
 }
 
+/* Newer kernels warn of queues that no processor could be mapped to. */
+static unsigned int mapped(unsigned int nr_queues)
+{
+	return min(nr_queues, num_possible_cpus());
+}
+
 static tm_map_queues_t map_queues(struct blk_mq_tag_set *set)
 {
 	struct td_disk *disk = set->driver_data;
 	struct blk_mq_queue_map *map = set->map;
 
-	map[HCTX_TYPE_DEFAULT].nr_queues = disk->options.nr_queues;
+	map[HCTX_TYPE_DEFAULT].nr_queues = mapped(disk->options.nr_queues);
 	map[HCTX_TYPE_DEFAULT].queue_offset = 0;
 	blk_mq_map_queues(&map[HCTX_TYPE_DEFAULT]);
 	if (disk->options.nr_poll_queues) {
 		map[HCTX_TYPE_READ].nr_queues = 0;
-		map[HCTX_TYPE_POLL].nr_queues = disk->options.nr_poll_queues;
+		map[HCTX_TYPE_POLL].nr_queues = mapped(disk->options.nr_poll_queues);
 		map[HCTX_TYPE_POLL].queue_offset = disk->options.nr_queues;
 		blk_mq_map_queues(&map[HCTX_TYPE_POLL]);
 	}
