@@ -313,31 +313,6 @@ struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped)
 
 /* -------------------------------------------------------------------------- facts */
 
-bool tm_attachment_sectors(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
-			   u64 *ret_sector, u64 *ret_nr_sectors)
-{
-	sector_t first = max(sector, a->first_sector);
-	sector_t end = min(sector + nr_sectors, a->first_sector + a->nr_sectors);
-
-	if (first >= end)
-		return false;
-	*ret_sector = first - a->first_sector;
-	*ret_nr_sectors = end - first;
-	return true;
-}
-
-bool tm_attachment_chunks(const struct tm_attachment *a, sector_t sector, sector_t nr_sectors,
-			  u64 *ret_first, u64 *ret_last)
-{
-	u64 first, nr;
-
-	if (!tm_attachment_sectors(a, sector, nr_sectors, &first, &nr))
-		return false;
-	*ret_first = first >> a->chunk_shift;
-	*ret_last = (first + nr - 1) >> a->chunk_shift;
-	return true;
-}
-
 u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk)
 {
 	sector_t left = a->nr_sectors - (chunk << a->chunk_shift);

@@ -38,11 +38,6 @@
 /* Keeps two cuts from locking the same attachments in a different order. */
 static DEFINE_MUTEX(run_mutex);
 
-bool tm_cut_is_active(const struct tm_attachment *a)
-{
-	return READ_ONCE(a->cut_state) == TIDEMARK_CUT_ACTIVE;
-}
-
 const char *tm_cut_state_name(const struct tm_attachment *a)
 {
 	switch (READ_ONCE(a->cut_state)) {

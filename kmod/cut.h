@@ -5,7 +5,7 @@
 
 #include <uapi/tidemark.h>
 
-struct tm_attachment;
+#include "attachment.h"
 
 struct tm_cut_part {
 	struct tm_attachment *attachment; /* caller holds a reference; has a channel */
@@ -30,7 +30,10 @@ int tm_cut_abort_locked(struct tm_attachment *a, u64 epoch);
 /* none, active, lost */
 const char *tm_cut_state_name(const struct tm_attachment *a);
 /* Is old content worth keeping? Any context. */
-bool tm_cut_is_active(const struct tm_attachment *a);
+static inline bool tm_cut_is_active(const struct tm_attachment *a)
+{
+	return READ_ONCE(a->cut_state) == TIDEMARK_CUT_ACTIVE;
+}
 /* The one way to lose a cut: ACTIVE -> LOST, logged once. Any context. */
 void tm_cut_lose(struct tm_attachment *a, int reason);
 

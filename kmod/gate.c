@@ -13,37 +13,15 @@
  */
 #include "gate.h"
 
-#include <linux/irqflags.h>
-#include <linux/lockdep.h>
-#include <linux/percpu.h>
-#include <linux/spinlock.h>
-
-static DEFINE_PER_CPU_ALIGNED(arch_spinlock_t, gate_lock) = __ARCH_SPIN_LOCK_UNLOCKED;
+DEFINE_PER_CPU_ALIGNED(arch_spinlock_t, tm_gate_lock) = __ARCH_SPIN_LOCK_UNLOCKED;
 
 /* Serializes those who close, so that two of them cannot meet halfway. */
 static arch_spinlock_t close_lock = __ARCH_SPIN_LOCK_UNLOCKED;
 
 #ifdef CONFIG_LOCKDEP
 static struct lock_class_key gate_key;
-static struct lockdep_map gate_map = STATIC_LOCKDEP_MAP_INIT("tm_gate", &gate_key);
+struct lockdep_map tm_gate_map = STATIC_LOCKDEP_MAP_INIT("tm_gate", &gate_key);
 #endif
-
-unsigned long tm_gate_enter(void)
-{
-	unsigned long flags;
-
-	local_irq_save(flags);
-	lock_map_acquire(&gate_map);
-	arch_spin_lock(this_cpu_ptr(&gate_lock));
-	return flags;
-}
-
-void tm_gate_exit(unsigned long flags)
-{
-	arch_spin_unlock(this_cpu_ptr(&gate_lock));
-	lock_map_release(&gate_map);
-	local_irq_restore(flags);
-}
 
 unsigned long tm_gate_close(void)
 {
@@ -51,10 +29,10 @@ unsigned long tm_gate_close(void)
 	int cpu;
 
 	local_irq_save(flags);
-	lock_map_acquire(&gate_map);
+	lock_map_acquire(&tm_gate_map);
 	arch_spin_lock(&close_lock);
 	for_each_possible_cpu(cpu)
-		arch_spin_lock(per_cpu_ptr(&gate_lock, cpu));
+		arch_spin_lock(per_cpu_ptr(&tm_gate_lock, cpu));
 	return flags;
 }
 
@@ -63,20 +41,13 @@ void tm_gate_open(unsigned long flags)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		arch_spin_unlock(per_cpu_ptr(&gate_lock, cpu));
+		arch_spin_unlock(per_cpu_ptr(&tm_gate_lock, cpu));
 	arch_spin_unlock(&close_lock);
-	lock_map_release(&gate_map);
+	lock_map_release(&tm_gate_map);
 	local_irq_restore(flags);
 }
 
 void tm_gate_sync(void)
 {
 	tm_gate_open(tm_gate_close());
-}
-
-void tm_gate_assert_held(void)
-{
-#ifdef CONFIG_LOCKDEP
-	lockdep_assert(lock_is_held(&gate_map));
-#endif
 }

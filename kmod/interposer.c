@@ -18,10 +18,10 @@
  * blk_partition_remap() does, and the core does not do it again; it also skips its
  * end-of-device check then, so bios beyond the end are left to it.
  *
- * A flight takes over bi_end_io until the bio completes, as stacking drivers do.
- * It comes from a mempool of the disk's own, without waiting. Where there is none
- * to be had, the bio goes to a worker that can wait: flights come back as writes
- * complete, which needs nothing from us.
+ * A flight takes over bi_end_io until the bio completes, as stacking drivers do
+ * (flight.c: where they come from, without waiting). Where there is none to be had,
+ * the bio goes to a worker that can wait: flights come back as writes complete, which
+ * needs nothing from us.
  *
  * Not seen: passthrough requests, DAX, and devices that take pages past the block
  * layer; refused at attach where they can be recognised (attachment.c).
@@ -32,20 +32,17 @@
 #include <linux/blk-mq.h>
 #include <linux/device-mapper.h>
 #include <linux/hashtable.h>
-#include <linux/mempool.h>
 #include <linux/module.h>
-#include <linux/percpu-refcount.h>
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "attachment.h"
 #include "cut.h"
+#include "flight.h"
 #include "gate.h"
 #include "hook.h"
 #include "stream.h"
-
-#define FLIGHTS_RESERVED 128
 
 /*
  * Lives until its last flight has landed, which can be after its last attachment
@@ -56,8 +53,7 @@ struct tm_disk {
 	struct gendisk *gendisk;
 	struct list_head attachments; /* gate */
 	unsigned int nr_users;        /* disks_mutex: attachments and those on their way */
-	struct percpu_ref flights;
-	mempool_t flight_pool;
+	struct tm_flights flights;
 	struct workqueue_struct *queue; /* one per disk: disks can be stacked */
 	spinlock_t intake_lock;
 	struct bio_list intake; /* intake_lock: writes that wait for a flight */
@@ -73,7 +69,6 @@ static DECLARE_WAIT_QUEUE_HEAD(no_disks);
 
 static u64 latest_cut_seq; /* gate */
 
-static struct kmem_cache *flight_cache;
 static struct workqueue_struct *free_queue;
 
 static __always_inline struct hlist_head *bucket(const struct gendisk *gendisk)
@@ -126,8 +121,8 @@ notrace bool tm_interposer_wants(struct bio *bio)
 	return wants;
 }
 
-static bool touches(const struct tm_attachment *a, const struct tm_flight *flight, u64 *ret_first,
-		    u64 *ret_last)
+static __always_inline bool touches(const struct tm_attachment *a, const struct tm_flight *flight,
+				    u64 *ret_first, u64 *ret_last)
 {
 	return tm_attachment_chunks(a, flight->sector, flight->nr_sectors, ret_first, ret_last);
 }
@@ -168,17 +163,17 @@ static void land(struct bio *bio)
 	bio->bi_end_io = flight->end_io;
 	if (unlikely(flight->cut_seq != READ_ONCE(latest_cut_seq) || bio->bi_status))
 		look_back(flight, bio->bi_status);
-	mempool_free(flight, &disk->flight_pool);
-	percpu_ref_put(&disk->flights);
+	tm_flights_give_back(&disk->flights, flight);
 	if (bio->bi_end_io)
 		bio->bi_end_io(bio);
 }
 
 /*
- * The caller's reference on the disk goes to the flight. A cut between this and the
- * gate only makes the write look older than it is, and be noted once more.
+ * A cut between this and the gate only makes the write look older than it is, and be
+ * noted once more.
  */
-static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *disk)
+static __always_inline void take_off(struct bio *bio, struct tm_flight *flight,
+				     struct tm_disk *disk)
 {
 	flight->private = bio->bi_private;
 	flight->end_io = bio->bi_end_io;
@@ -193,7 +188,7 @@ static void take_off(struct bio *bio, struct tm_flight *flight, struct tm_disk *
 	bio->bi_end_io = land;
 }
 
-static bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
+static __always_inline bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
 {
 	return tm_cut_is_active(a) && tm_tracker_any_frozen(&a->tracker, first, last);
 }
@@ -258,19 +253,56 @@ static void pass_locked(struct bio *bio, struct pass *ret)
 	}
 }
 
-static enum tm_bio_fate see_write(struct bio *bio)
+/* Inside the gate, which it leaves. */
+static noinline enum tm_bio_fate see_closely(struct bio *bio, unsigned long flags)
 {
 	struct pass pass;
-	unsigned long flags;
 
-	do {
-		flags = tm_gate_enter();
+	for (;;) {
 		pass_locked(bio, &pass);
 		tm_gate_exit(flags);
 		if (pass.recording)
 			tm_stream_record(&pass.part, bio);
-	} while (pass.again);
-	return pass.fate;
+		if (!pass.again)
+			return pass.fate;
+		flags = tm_gate_enter();
+	}
+}
+
+/*
+ * What most writes need: to have their chunks marked. false: there is more to do, and
+ * pass_locked() does it all, in this very passage of the gate (S1).
+ */
+static __always_inline bool note_locked(const struct tm_flight *flight)
+{
+	struct tm_attachment *a;
+	u64 first, last;
+
+	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
+		if (unlikely(READ_ONCE(a->stream.on)))
+			return false;
+		if (!touches(a, flight, &first, &last))
+			continue;
+		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
+		if (unlikely(must_hold(a, first, last)))
+			return false;
+	}
+	return true;
+}
+
+/* Inside the gate, which it leaves. */
+static __always_inline enum tm_bio_fate see(struct bio *bio, const struct tm_flight *flight,
+					    unsigned long flags)
+{
+	if (unlikely(!note_locked(flight)))
+		return see_closely(bio, flags);
+	tm_gate_exit(flags);
+	return TM_BIO_PASSED;
+}
+
+static enum tm_bio_fate see_write(struct bio *bio)
+{
+	return see(bio, tm_flight_of(bio), tm_gate_enter());
 }
 
 enum tm_bio_fate tm_interposer_resubmit(struct bio *bio)
@@ -293,7 +325,7 @@ static struct tm_disk *get_disk(const struct gendisk *gendisk)
 	rcu_read_lock();
 	disk = find_disk(gendisk);
 	if (disk)
-		percpu_ref_get(&disk->flights);
+		percpu_ref_get(&disk->flights.ref);
 	rcu_read_unlock();
 	return disk;
 }
@@ -315,7 +347,7 @@ static void take_in(struct work_struct *work)
 	struct bio *bio;
 
 	while ((bio = next_intake(disk))) {
-		flight = mempool_alloc(&disk->flight_pool, GFP_NOIO);
+		flight = tm_flights_make(&disk->flights, GFP_NOIO);
 		take_off(bio, flight, disk);
 		tm_interposer_resubmit(bio);
 	}
@@ -333,7 +365,8 @@ static void queue_for_intake(struct tm_disk *disk, struct bio *bio)
 	queue_work(disk->queue, &disk->take_in);
 }
 
-enum tm_bio_fate tm_interposer_submit(struct bio *bio)
+/* No flight rests here. */
+static noinline enum tm_bio_fate submit_with_new_flight(struct bio *bio)
 {
 	struct tm_disk *disk = get_disk(tm_bio_disk(bio));
 	struct tm_flight *flight;
@@ -343,13 +376,30 @@ enum tm_bio_fate tm_interposer_submit(struct bio *bio)
 		return TM_BIO_PASSED;
 	if (!tm_bio_is_remapped(bio))
 		tm_bio_remap(bio);
-	flight = mempool_alloc(&disk->flight_pool, GFP_NOWAIT | __GFP_NOWARN);
+	flight = tm_flights_make(&disk->flights, GFP_NOWAIT | __GFP_NOWARN);
 	if (!flight) {
 		queue_for_intake(disk, bio);
 		return TM_BIO_HELD;
 	}
 	take_off(bio, flight, disk);
 	return see_write(bio);
+}
+
+enum tm_bio_fate tm_interposer_submit(struct bio *bio)
+{
+	unsigned long flags = tm_gate_enter();
+	/* The gate is closed for whoever changes the table. */
+	struct tm_disk *disk = find_disk(tm_bio_disk(bio));
+	struct tm_flight *flight = disk ? tm_flights_take(&disk->flights) : NULL;
+
+	if (unlikely(!flight)) {
+		tm_gate_exit(flags);
+		return submit_with_new_flight(bio);
+	}
+	if (!tm_bio_is_remapped(bio))
+		tm_bio_remap(bio);
+	take_off(bio, flight, disk);
+	return see(bio, flight, flags);
 }
 
 u64 tm_interposer_next_cut_locked(void)
@@ -364,16 +414,15 @@ static void free_disk(struct work_struct *work)
 	struct tm_disk *disk = container_of(work, struct tm_disk, free);
 
 	destroy_workqueue(disk->queue);
-	percpu_ref_exit(&disk->flights);
-	mempool_exit(&disk->flight_pool);
+	tm_flights_destroy(&disk->flights);
 	kfree(disk);
 	if (atomic_dec_and_test(&nr_disks))
 		wake_up_all(&no_disks);
 }
 
-static void last_flight_landed(struct percpu_ref *flights)
+static void last_flight_landed(struct percpu_ref *ref)
 {
-	struct tm_disk *disk = container_of(flights, struct tm_disk, flights);
+	struct tm_disk *disk = container_of(ref, struct tm_disk, flights.ref);
 
 	queue_work(free_queue, &disk->free);
 }
@@ -394,15 +443,11 @@ static struct tm_disk *create_disk(struct gendisk *gendisk)
 				      gendisk->disk_name);
 	if (!disk->queue)
 		goto out_with_disk;
-	if (mempool_init_slab_pool(&disk->flight_pool, FLIGHTS_RESERVED, flight_cache))
+	if (tm_flights_create(&disk->flights, last_flight_landed))
 		goto out_with_queue;
-	if (percpu_ref_init(&disk->flights, last_flight_landed, 0, GFP_KERNEL))
-		goto out_with_pool;
 	atomic_inc(&nr_disks);
 	return disk;
 
-out_with_pool:
-	mempool_exit(&disk->flight_pool);
 out_with_queue:
 	destroy_workqueue(disk->queue);
 out_with_disk:
@@ -490,7 +535,7 @@ void tm_interposer_detach(struct tm_attachment *a)
 	tm_gate_open(flags);
 	if (last) {
 		synchronize_rcu(); /* for get_disk() */
-		percpu_ref_kill(&disk->flights);
+		tm_flights_close(&disk->flights);
 	}
 	if (!a->stacked)
 		tm_hook_stop();
@@ -499,12 +544,13 @@ void tm_interposer_detach(struct tm_attachment *a)
 
 int tm_interposer_init(void)
 {
-	flight_cache = KMEM_CACHE(tm_flight, 0);
-	if (!flight_cache)
-		return -ENOMEM;
+	int r = tm_flights_init();
+
+	if (r)
+		return r;
 	free_queue = alloc_workqueue("tidemark_free", WQ_PERCPU, 0);
 	if (!free_queue) {
-		kmem_cache_destroy(flight_cache);
+		tm_flights_exit();
 		return -ENOMEM;
 	}
 	return 0;
@@ -520,5 +566,5 @@ void tm_interposer_exit(void)
 	 */
 	synchronize_rcu();
 	synchronize_rcu_tasks();
-	kmem_cache_destroy(flight_cache);
+	tm_flights_exit();
 }

@@ -4,11 +4,10 @@
 #define TM_INTERPOSER_H
 
 #include <linux/blk_types.h>
-#include <linux/ktime.h>
 
 struct gendisk;
 struct tm_attachment;
-struct tm_disk;
+struct tm_flight;
 
 enum tm_bio_fate {
 	TM_BIO_PASSED, /* goes on along its own path, now */
@@ -23,24 +22,6 @@ bool tm_interposer_wants(struct bio *bio);
 
 /* For the hook: see the bio, in the submitter's context. Never sleeps. */
 enum tm_bio_fate tm_interposer_submit(struct bio *bio);
-
-/*
- * What rides on a write until it completes. The bio's own completion is kept
- * here, ours observes it (a write in flight over a cut must be dirty in the next
- * epoch as well) and hands on to the original.
- */
-struct tm_flight {
-	void *private;
-	bio_end_io_t *end_io;
-	struct tm_disk *disk;
-	sector_t sector; /* on the whole disk, as submitted */
-	unsigned int nr_sectors;
-	bool waits_for_room; /* in the ring of a stream */
-	u32 recorded_upto;   /* serial of the last attachment that has its record */
-	sector_t next_sector; /* not recorded yet by the one after that */
-	u64 cut_seq;         /* the latest cut of all at submission */
-	ktime_t held_since;
-};
 
 struct tm_flight *tm_flight_of(struct bio *bio);
 

@@ -26,6 +26,7 @@
 #include "attachment.h"
 #include "channel.h"
 #include "cut.h"
+#include "flight.h"
 #include "gate.h"
 #include "interposer.h"
 #include "ring.h"

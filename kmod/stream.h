@@ -6,6 +6,7 @@
 #include <linux/bio.h>
 #include <linux/workqueue.h>
 
+#include "flight.h"
 #include "interposer.h"
 #include "ring.h"
 

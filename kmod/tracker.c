@@ -77,9 +77,8 @@ void tm_tracker_destroy(struct tm_tracker *t)
 	kvfree(t->dirty);
 }
 
-void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last)
+void tm_tracker_mark_many_dirty_locked(struct tm_tracker *t, u64 first, u64 last)
 {
-	tm_gate_assert_held();
 	set_range(t->dirty, first, last);
 }
 

@@ -3,7 +3,10 @@
 #ifndef TM_TRACKER_H
 #define TM_TRACKER_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
+
+#include "gate.h"
 
 /*
  * One bit per chunk for what was written in the running epoch; and while there is a
@@ -31,7 +34,17 @@ int tm_tracker_create(struct tm_tracker *t, u64 nr_chunks);
 void tm_tracker_destroy(struct tm_tracker *t);
 
 /* first and last are inclusive and inside the volume, here and below. */
-void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last);
+void tm_tracker_mark_many_dirty_locked(struct tm_tracker *t, u64 first, u64 last);
+static inline void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first, u64 last)
+{
+	unsigned long bit = 1UL << (first & 63), *word = t->dirty + (first >> 6);
+
+	tm_gate_assert_held();
+	if (unlikely(first != last))
+		tm_tracker_mark_many_dirty_locked(t, first, last);
+	else if (!(READ_ONCE(*word) & bit))
+		atomic_long_or(bit, (atomic_long_t *)word);
+}
 void tm_tracker_mark_all_dirty(struct tm_tracker *t);
 u64 tm_tracker_count_dirty(struct tm_tracker *t);
 
