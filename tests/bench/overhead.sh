@@ -64,6 +64,14 @@ measure() {
 		"fio read ${fio_read[$1]} write ${fio_write[$1]}"
 }
 
+# The machine's own housekeeping takes its time after an agent has come or gone.
+least_of_five() {
+	local _
+	for _ in 1 2 3 4 5; do
+		"$@"
+	done | sort -n | head -n 1
+}
+
 # attach MODE DEVICE
 attach() {
 	dmsetup create volume --table "0 $(blockdev --getsz "$2") tidemark $1 $2 0"
@@ -77,6 +85,7 @@ start_agent() {
 	rawagent "$1" /dev/mapper/volume ring=$((64 << 20)) "${@:2}" >/tmp/agent &
 	agent=$!
 	wait_until 10 grep -q cut /tmp/agent
+	sleep 2
 }
 
 stop_agent() {
@@ -116,7 +125,7 @@ each=$(iocost /dev/memory write $FILL 0 20)
 attach track /dev/memory
 start_agent hold full
 frozen_first=$(iocost /dev/memory write $FILL 0)
-frozen_second=$(iocost /dev/memory write $FILL 4096 20)
+frozen_second=$(least_of_five iocost /dev/memory write $FILL 4096 4)
 stop_agent
 start_agent hold full
 frozen_fill=$(iocost /dev/memory write $FILL fill)
