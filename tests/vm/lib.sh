@@ -6,9 +6,10 @@
 # command that fails and is not tested ends the test as failed. README.md
 # beside this file shows a whole test.
 #
-# Set by the harness: STAGE, how often this test has been booted, from 1.
+# Set by the harness: STAGE, how often this test has been booted, from 1; LONG, not
+# empty for the long form; SEED, for what is done at random.
 
-: "${STAGE:=1}"
+: "${STAGE:=1}" "${LONG:=}" "${SEED:=$RANDOM}"
 cleanups=()
 
 # In a console (make vm-shell) a typing error must not end the machine.
