@@ -258,8 +258,8 @@ struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm
 	}
 	mutex_unlock(&attachments_mutex);
 	/* Outside the mutex: a device that hangs must not take the other attachments along. */
-	if (!IS_ERR(a) && a->settled_at && tm_interposer_drain(a->live->bd_disk))
-		a->settled_at = 0;
+	if (!IS_ERR(a) && READ_ONCE(a->settled_at) && tm_interposer_drain(a->live->bd_disk))
+		WRITE_ONCE(a->settled_at, 0);
 	return a;
 }
 

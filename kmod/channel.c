@@ -70,7 +70,7 @@ static int take_attachment(struct tm_attachment *a, struct tm_channel *channel)
 	else if (a->channel)
 		r = -EBUSY;
 	else
-		a->channel = channel;
+		WRITE_ONCE(a->channel, channel);
 	mutex_unlock(&a->mutex);
 	return r;
 }
@@ -378,7 +378,7 @@ static int channel_release(struct inode *inode, struct file *file)
 		mutex_lock(&a->mutex);
 		tm_cut_abort_locked(a, 0);
 		tm_stream_stop(a);
-		a->channel = NULL;
+		WRITE_ONCE(a->channel, NULL);
 		mutex_unlock(&a->mutex);
 		tm_attachment_put(a);
 		tm_ring_destroy(channel->ring);

@@ -116,7 +116,8 @@ static void cut_one_locked(struct tm_cut_part *part, u64 cut_seq)
 	a->cut_seq = cut_seq;
 	tm_stream_cut_locked(a, part->flags & TIDEMARK_CUT_STREAM, a->epoch, cut_seq);
 	a->cut_at = ktime_get();
-	part->ret_epoch = a->epoch++;
+	part->ret_epoch = a->epoch;
+	WRITE_ONCE(a->epoch, a->epoch + 1);
 	tm_ring_show_cut(tm_channel_ring(a->channel), TIDEMARK_CUT_ACTIVE, TIDEMARK_LOST_NOT);
 	WRITE_ONCE(a->cut_state, TIDEMARK_CUT_ACTIVE);
 }
@@ -147,7 +148,7 @@ static int prepare_one(const struct tm_cut_part *part)
 	lockdep_assert_held(&a->mutex);
 	if (a->dead || !a->channel)
 		return -ENODEV;
-	if (a->cut_state != TIDEMARK_CUT_NONE)
+	if (READ_ONCE(a->cut_state) != TIDEMARK_CUT_NONE)
 		return -EBUSY;
 	if (part->flags & TIDEMARK_CUT_STREAM)
 		r = tm_stream_check_start(a);
@@ -257,7 +258,7 @@ static int check_cut(const struct tm_attachment *a, u64 epoch)
 	lockdep_assert_held(&a->mutex);
 	if (a->dead)
 		return -ENODEV;
-	if (a->cut_state == TIDEMARK_CUT_NONE || (epoch && epoch != a->epoch - 1))
+	if (READ_ONCE(a->cut_state) == TIDEMARK_CUT_NONE || (epoch && epoch != a->epoch - 1))
 		return -ENODATA;
 	return 0;
 }
@@ -319,7 +320,7 @@ int tm_cut_commit(struct tm_attachment *a, u64 epoch, const u8 base[TIDEMARK_BAS
 		r = -EBUSY;
 	if (!r) {
 		end_locked(a);
-		if (ktime_before(a->cut_at, a->settled_at))
+		if (ktime_before(a->cut_at, READ_ONCE(a->settled_at)))
 			tm_tracker_undo_cut(&a->tracker);
 		tm_tracker_finish_cut(&a->tracker);
 		tm_attachment_set_base(a, base);
