@@ -25,8 +25,8 @@ static void close_locked(struct tm_stream *stream, u32 state, u32 reason)
 	/* In this order (S2): who still sees it on is refused by the ring. */
 	tm_ring_close_stream(stream->ring, state, reason);
 	WRITE_ONCE(stream->on, false);
-	stream->state = state;
-	stream->behind_reason = reason;
+	WRITE_ONCE(stream->state, state);
+	WRITE_ONCE(stream->behind_reason, reason);
 }
 
 void tm_stream_lose(struct tm_attachment *a, u32 reason)
@@ -99,7 +99,7 @@ void tm_stream_stop(struct tm_attachment *a)
 void tm_stream_allow(struct tm_attachment *a, bool allowed)
 {
 	mutex_lock(&a->mutex);
-	a->stream.allowed = allowed;
+	WRITE_ONCE(a->stream.allowed, allowed);
 	if (!allowed)
 		tm_stream_stop(a);
 	mutex_unlock(&a->mutex);
@@ -127,7 +127,7 @@ static bool start_locked(struct tm_attachment *a, u64 cut_seq)
 	if (starts) {
 		stream->ring = tm_channel_ring(a->channel);
 		stream->start_cut_seq = cut_seq;
-		stream->state = TIDEMARK_STREAM_ON;
+		WRITE_ONCE(stream->state, TIDEMARK_STREAM_ON);
 		tm_ring_open_stream(stream->ring);
 		WRITE_ONCE(stream->on, true);
 		schedule_work(&a->event);
@@ -273,8 +273,8 @@ static void wait_locked(struct tm_stream *stream, struct bio *bio)
 static int reserve(struct tm_attachment *a, const struct tm_flight *flight,
 		   struct tm_stream_part *part)
 {
-	/* Whoever comes later does not overtake those who wait. */
-	if (!flight->waits_for_room && READ_ONCE(a->stream.waiting.head))
+	/* Whoever comes later does not overtake those who wait, as far as can be seen. */
+	if (!flight->waits_for_room && data_race(a->stream.waiting.head))
 		return -EAGAIN;
 	return tm_ring_reserve(a->stream.ring, part->record.payload_bytes, &part->at);
 }

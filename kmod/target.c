@@ -250,8 +250,9 @@ static void emit_info(struct tm_attachment *a, char *result, unsigned int maxlen
 	unsigned int sz = 0;
 
 	tm_attachment_get_info(a, &info);
-	DMEMIT("%s %s %u %llu/%llu %llu ", mode_name(a->stream.allowed), tm_cut_state_name(a), 1U << a->chunk_shift,
-	       info.dirty_chunks, info.nr_chunks, info.epoch);
+	DMEMIT("%s %s %u %llu/%llu %llu ", mode_name(READ_ONCE(a->stream.allowed)),
+	       tm_cut_state_name(a), 1U << a->chunk_shift, info.dirty_chunks, info.nr_chunks,
+	       info.epoch);
 	if (memchr_inv(info.base, 0, sizeof(info.base)))
 		DMEMIT("base %*phN ", (int)sizeof(info.base), info.base);
 	else
