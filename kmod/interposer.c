@@ -260,9 +260,13 @@ static noinline enum tm_bio_fate see_closely(struct bio *bio, unsigned long flag
 
 	for (;;) {
 		pass_locked(bio, &pass);
-		tm_gate_exit(flags);
 		if (pass.recording)
+			rcu_read_lock(); /* for the ring: tm_ring_destroy() */
+		tm_gate_exit(flags);
+		if (pass.recording) {
 			tm_stream_record(&pass.part, bio);
+			rcu_read_unlock();
+		}
 		if (!pass.again)
 			return pass.fate;
 		flags = tm_gate_enter();

@@ -105,16 +105,10 @@ struct tm_ring *tm_ring_create(u32 bytes)
 	return ring;
 }
 
-/* Somebody between reserving and publishing does not sleep, but can be preempted. */
-static void wait_for_reservations(struct tm_ring *ring)
-{
-	while (READ_ONCE(ring->published_pos) != READ_ONCE(ring->reserved_pos))
-		usleep_range(100, 1000);
-}
-
 void tm_ring_destroy(struct tm_ring *ring)
 {
-	wait_for_reservations(ring);
+	/* For those who have reserved for the stream, up to their last look at the ring. */
+	synchronize_rcu();
 	vunmap(ring->data);
 	kvfree(ring->complete_units);
 	free_pages_of(ring);
