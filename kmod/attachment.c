@@ -222,6 +222,8 @@ static struct tm_attachment *attach_new(struct mapped_device *md, const struct t
 		*ret_error = "cannot hook submit_bio_noacct: ftrace is off (kernel.ftrace_enabled), "
 			     "or a live patch or another product holds it";
 		r = tm_interposer_attach(a);
+		if (r == -ENOMEM)
+			*ret_error = "not enough memory";
 	}
 	if (r) {
 		tm_attachment_put(a);
