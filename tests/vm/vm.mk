@@ -5,6 +5,7 @@
 #   make check-vm        tests in VMs; T=name for one, JOBS= machines at once
 #   make check-kernels   tests in VMs on every stock kernel; KERNELS= narrows
 #   make check-long      the long forms of those that have one; KERNELS="5.10 6.1", T=
+#   make check-debug-kernel  what is worth it on kernels that look for bugs
 #   make check-harness   proof that the harness can tell a failure
 #   make vm-shell        a console in a VM, with two disks and the module
 #   make demo            the main job in a VM, as a user would do it
@@ -12,16 +13,18 @@
 #
 # KERNEL= chooses the guest's kernel: tests/vm/kernel has the list.
 
-export KERNEL KERNELS LONG JOBS SLOW KEEP HOST
+export KERNEL KERNELS LONG JOBS SLOW KEEP HOST SEED
 
 vm_bin    := $(patsubst tests/vm/bin/%.c,$(B)/vm/bin/%,$(wildcard tests/vm/bin/*.c))
 vm_common := $(wildcard tests/vm/bin/common/*.[ch])
 
-.PHONY: check check-vm check-kernels check-long check-harness vm-shell vm-product vm-bin demo deps
+.PHONY: check check-vm check-kernels check-long check-debug-kernel check-harness vm-shell \
+	vm-product vm-bin demo deps
 check:         ; +$(Q)tests/vm/check
 check-vm:      vm-product ; $(Q)tests/vm/run $(T)
 check-kernels: ; +$(Q)tests/vm/check-kernels $(T)
 check-long:    ; +$(Q)tests/vm/check-long $(T)
+check-debug-kernel: ; +$(Q)tests/vm/check-debug-kernel
 check-harness: vm-bin     ; $(Q)tests/vm/selftest/run
 vm-shell:      vm-product ; $(Q)tests/vm/shell
 demo:          ; +$(Q)tests/vm/demo/run
