@@ -67,15 +67,19 @@ static void free_pages_of(struct tm_ring *ring)
 	kvfree(ring->pages);
 }
 
+/* A ring that does not fit is refused; nobody is killed to make room for it. */
 static int alloc_pages_of(struct tm_ring *ring)
 {
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO;
 	unsigned int i;
 
+	if (ring->nr_pages > si_mem_available() / 2)
+		return -ENOMEM;
 	ring->pages = kvcalloc(2 * ring->nr_pages, sizeof(*ring->pages), GFP_KERNEL);
 	if (!ring->pages)
 		return -ENOMEM;
 	for (i = 0; i < ring->nr_pages; i++) {
-		ring->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		ring->pages[i] = alloc_page(gfp);
 		if (!ring->pages[i])
 			return -ENOMEM;
 		ring->pages[i + ring->nr_pages] = ring->pages[i];

@@ -57,9 +57,11 @@ static void set_range(unsigned long *map, u64 first, u64 last)
 		set_bits(map + word, range_mask(word, first, last));
 }
 
+/* Maps that do not fit are refused; nobody is killed to make room for them. */
 static unsigned long *alloc_map(u64 words)
 {
-	return kvcalloc(words, sizeof(unsigned long), GFP_KERNEL);
+	return kvcalloc(words, sizeof(unsigned long),
+			GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 }
 
 int tm_tracker_create(struct tm_tracker *t, u64 nr_chunks)

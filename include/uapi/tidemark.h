@@ -144,7 +144,8 @@ struct tidemark_info {
  *
  * Errors: -EINVAL (ring_bytes, flags, channel already bound), -EPROTONOSUPPORT
  * (abi is not the module's; abi is set to the module's), -ENXIO (mapped is no
- * tidemark device), -EBUSY (another channel is bound), -ENOMEM.
+ * tidemark device), -EBUSY (another channel is bound), -ENOMEM. After -EFAULT the
+ * channel may be bound all the same: close it.
  */
 struct tidemark_bind {
 	__u32 abi;                    /**< in/out: TIDEMARK_ABI_VERSION */
@@ -194,8 +195,9 @@ struct tidemark_cut_volume {
  * frozen by someone else), -ENXIO (no such block device in the freeze list),
  * -EOPNOTSUPP (TIDEMARK_CUT_STREAM where the table says "track"), -EAGAIN
  * (TIDEMARK_CUT_STREAM without room in the ring for the cut's record), -ENOMEM, or
- * what the file system's freeze returns. On error nothing was cut
- * and nothing stays frozen.
+ * what the file system's freeze returns. On error nothing was cut and nothing stays
+ * frozen; but after -EFAULT the volumes may be cut, by when the answer could not be
+ * written: close the channels.
  */
 struct tidemark_cut {
 	__u32 flags;      /**< in: 0 */
