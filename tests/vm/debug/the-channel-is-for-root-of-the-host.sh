@@ -8,9 +8,9 @@
 # somebody else has opened and bound. A ring larger than memory is refused, and
 # nobody is killed for it.
 #
-# vm: disks=32M mem=512 timeout=120
+# vm: disks=32M mem=768 timeout=120
 
-# shellcheck source=lib.sh
+# shellcheck source=../lib.sh
 . lib.sh
 
 requires module:dm-tidemark dmsetup channelcalls

@@ -9,7 +9,7 @@
 #
 # vm: disks=32M mem=768 timeout=180
 
-# shellcheck source=lib.sh
+# shellcheck source=../lib.sh
 . lib.sh
 
 requires module:dm-tidemark module:scsi_debug module:dm-flakey dmsetup rawagent
@@ -51,7 +51,7 @@ image full slow=30000 >/tmp/said &
 agent=$!
 wait_until 20 volume_says active
 echo 2 >/sys/bus/pseudo/drivers/scsi_debug/opts
-refused 1 'Input/output error' dd if=/dev/sda of=/dev/null bs=64k skip=400 count=1 iflag=direct status=none
+refused 1 'No data available' dd if=/dev/sda of=/dev/null bs=64k skip=400 count=1 iflag=direct status=none
 for chunk in 400 401 300; do
 	write_chunk "$chunk" || fail "a write failed over sectors that could not be read"
 done
