@@ -31,10 +31,13 @@ for signal in TERM HUP; do
 	tidemark backup /dev/vda >/dev/null 2>/tmp/said &
 	agent=$!
 	wait_until 20 cut_is active
+	# It must not be done before it is told.
+	check kill -STOP "$agent"
 	refused 7 'another backup' tidemark backup tidemark-vda
 	refused 7 'is running' tidemark detach /dev/vda
 	tidemark status | grep -q ' yes$' || fail "status does not show the agent"
 	check kill "-$signal" "$agent"
+	check kill -CONT "$agent"
 	status=0
 	wait "$agent" || status=$?
 	cat /tmp/said
