@@ -87,6 +87,8 @@ static int parse_pair(struct attachment *attachment, const char *key, const char
 		return parse_number(value, '\0', &attachment->held, NULL);
 	if (strcmp(key, "lost") == 0)
 		return parse_number(value, '\0', &attachment->lost, NULL);
+	if (strcmp(key, "device") == 0)
+		return copy_word(attachment->device_state, sizeof(attachment->device_state), value);
 	if (strcmp(key, "agent") == 0)
 		attachment->agent = strcmp(value, "yes") == 0;
 	return 0;

@@ -26,6 +26,7 @@ struct attachment {
 	uint64_t chunk_sectors;
 	char mode[16];
 	char cut[16];
+	char device_state[16]; /* "ok", "grown", "short", "gone" */
 	uint64_t dirty_chunks;
 	uint64_t nr_chunks;
 	uint64_t epoch;

@@ -50,7 +50,7 @@ struct backup_result {
  * on the volume), -EINVAL (its chunks are of another size; a volume given twice),
  * -EBUSY (another backup, frozen by someone else), -ESTALE (every attempt lost its
  * cut), -ECANCELED (a signal), -ENOSPC, -EBADMSG (the repository is damaged), -ENODEV
- * (detached meanwhile), -EIO.
+ * (detached meanwhile), -ENXIO (the device is gone, or shorter now), -EIO.
  */
 int backup_run(const struct backup_request *request, struct backup_result *ret_results);
 

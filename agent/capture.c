@@ -268,5 +268,9 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 		.preserved_bytes = capture->preserved_bytes,
 		.unreadable_chunks = atomic_load(&capture->unreadable_chunks),
 	};
-	return first_failure_get(&capture->failure);
+	r = first_failure_get(&capture->failure);
+	/* What could not be read may have been the last that there was. */
+	if (r == 0 && ret_result->unreadable_chunks)
+		r = channel_check_device(request->channel);
+	return r;
 }

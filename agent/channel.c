@@ -252,6 +252,23 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 	return 0;
 }
 
+int channel_check_device(struct channel *channel)
+{
+	struct tidemark_info info;
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0)
+		return call_failure(channel, "cannot ask for its state");
+	switch (info.live_state) {
+	case TIDEMARK_LIVE_GONE:
+		return failure_set(-ENXIO, "%s: its device is gone; detach it", channel->name);
+	case TIDEMARK_LIVE_SHORT:
+		return failure_set(-ENXIO, "%s: its device has become shorter than what is "
+				   "attached; detach it and attach it again", channel->name);
+	default:
+		return 0;
+	}
+}
+
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words)
 {

@@ -69,6 +69,12 @@ struct channel_cut_part {
 int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
 		size_t nr_freeze);
 
+/**
+ * Is the live device still all there? Errors: -ENXIO (gone, or shorter than what is
+ * attached).
+ */
+int channel_check_device(struct channel *channel);
+
 /** first_chunk: multiple of 64. Errors: those of the contract. */
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words);

@@ -5,7 +5,8 @@
  * A reader of the live device. It reads first and asks afterwards: the bits that
  * still stand when the run is released say what of it is the cut's content. Reads
  * are direct: the page cache of the node may hold newer content than the disk,
- * which the cut knows nothing of.
+ * which the cut knows nothing of. A device that fails may be one that is gone: then
+ * there is nothing to go on with.
  */
 #include "agent/capture.h"
 #include "common/failure.h"
@@ -62,9 +63,12 @@ static int read_chunks(struct capture *capture, uint64_t first_chunk, uint64_t n
 
 static int device_failure(const struct capture *capture, uint64_t chunk, int error)
 {
-	return failure_set(error, "device: cannot be read at byte %" PRIu64 ": %s",
-			   capture->info->start_sector * SECTOR_BYTES +
-				   chunk * capture->info->chunk_bytes,
+	uint64_t at = capture->info->start_sector * SECTOR_BYTES +
+		      chunk * capture->info->chunk_bytes;
+
+	if (error == -ENODEV || error == -ENXIO)
+		return failure_set(-ENXIO, "device: is gone, noticed at byte %" PRIu64, at);
+	return failure_set(error, "device: cannot be read at byte %" PRIu64 ": %s", at,
 			   strerror(-error));
 }
 
@@ -88,11 +92,15 @@ static int read_run(struct capture *capture, struct run *run)
 {
 	uint64_t bytes = capture_run_bytes(capture, run->chunks.first_chunk, run->chunks.nr_chunks);
 	int r = read_chunks(capture, run->chunks.first_chunk, run->chunks.nr_chunks, run->buffer);
+	int gone;
 
 	atomic_fetch_add(&capture->frozen_bytes, bytes);
 	atomic_fetch_add(&capture->read_bytes, bytes);
 	if (r == 0)
 		return 0;
+	gone = channel_check_device(capture->request->channel);
+	if (gone < 0)
+		return gone;
 	if (is_medium_error(r))
 		return read_one_by_one(capture, run);
 	return device_failure(capture, run->chunks.first_chunk, r);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,7 +48,7 @@ static int locate(struct volume_backup *v, const struct block_tree *tree)
 	if (r == 0)
 		r = block_tree_name(tree, v->attachment.live, name);
 	if (r < 0)
-		return failure_set(r, "%s: its device is gone; detach it", v->attachment.name);
+		return failure_set(-ENXIO, "%s: its device is gone; detach it", v->attachment.name);
 	snprintf(v->node, sizeof(v->node), "/dev/%s", name);
 	v->range.start_sector += v->attachment.start_sector;
 	v->range.nr_sectors = v->attachment.nr_sectors;
@@ -126,11 +127,17 @@ int volume_backup_open(struct volume_backup *v, const char *volume, const struct
 	if (r < 0)
 		return r;
 	v->info = channel_info(v->channel);
-	r = check_chunk_size(v);
+	r = channel_check_device(v->channel);
+	if (r == 0)
+		r = check_chunk_size(v);
 	if (r == 0)
 		r = open_live(v);
 	if (r == 0)
 		r = describe(v, tree);
+	if (r == 0 && strcmp(v->attachment.device_state, "grown") == 0)
+		notice(v, "%s: the device has grown; what lies beyond %" PRIu64 " bytes is not in "
+		       "the backup until it is detached and attached again",
+		       v->attachment.name, v->info->volume_bytes);
 	return r;
 }
 

@@ -25,7 +25,9 @@ static const char help[] =
 	"Usage: tidemark status [--json]\n"
 	"List the attached devices. DIRTY is what the next incremental backup will read; CUT\n"
 	"is \"active\" while a backup runs, \"lost\" when it has to start again; BASE is the\n"
-	"point that the next backup builds on, \"-\" when it will read everything.\n\n"
+	"point that the next backup builds on, \"-\" when it will read everything. STATE is that\n"
+	"of the device: \"grown\" when there is more of it now than is attached, \"short\" when\n"
+	"less, \"gone\" when it was unplugged.\n\n"
 	"      --json  report one JSON object with the array \"attachments\"\n"
 	"  -h, --help  this text";
 
@@ -63,6 +65,7 @@ static void add_attachment(struct json_object *array, const struct block_tree *t
 	json_add_number(object, "chunk_bytes", attachment->chunk_sectors * SECTOR_BYTES);
 	json_add_text(object, "mode", attachment->mode);
 	json_add_text(object, "cut", attachment->cut);
+	json_add_text(object, "device_state", attachment->device_state);
 	json_add_number(object, "epoch", attachment->epoch);
 	json_add_number(object, "dirty_chunks", attachment->dirty_chunks);
 	json_add_number(object, "total_chunks", attachment->nr_chunks);
@@ -88,10 +91,10 @@ static void print_attachment(const struct block_tree *tree, const struct attachm
 	device_text(tree, attachment->live, device, sizeof(device));
 	if (attachment->has_base)
 		hex_format(attachment->base, sizeof(attachment->base), base);
-	printf("%-16s  %-12s  %10s  %-6s  %10s  %-6s  %-12.12s  %s\n", attachment->name, device,
+	printf("%-16s  %-12s  %10s  %-6s  %10s  %-6s  %-12.12s  %-5s  %s\n", attachment->name, device,
 	       size_text_format(attachment->nr_sectors * SECTOR_BYTES, size), attachment->mode,
 	       size_text_format(dirty_bytes(attachment), dirty), attachment->cut, base,
-	       attachment->agent ? "yes" : "no");
+	       attachment->agent ? "yes" : "no", attachment->device_state);
 }
 
 static void report_json(const struct block_tree *tree, const struct attachment *attachments,
@@ -110,8 +113,9 @@ static void report_text(const struct block_tree *tree, const struct attachment *
 			size_t nr)
 {
 	if (nr)
-		printf("%-16s  %-12s  %10s  %-6s  %10s  %-6s  %-12s  %s\n", "NAME", "DEVICE",
-		       "SIZE", "MODE", "DIRTY", "CUT", "BASE", "AGENT");
+		printf("%-16s  %-12s  %10s  %-6s  %10s  %-6s  %-12s  %-5s  %s\n", "NAME", "DEVICE",
+		       "SIZE", "MODE", "DIRTY", "CUT", "BASE", "AGENT",
+		       "STATE");
 	else
 		puts("nothing is attached");
 	for (size_t i = 0; i < nr; i++)

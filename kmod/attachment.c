@@ -131,6 +131,7 @@ static int fill(struct tm_attachment *a, const struct tm_geometry *g, const char
 	a->start_sector = g->start_sector;
 	a->first_sector = g->start_sector + get_start_sect(a->live);
 	a->nr_sectors = g->nr_sectors;
+	a->reaches_end = g->start_sector + g->nr_sectors == bdev_nr_sectors(a->live);
 	a->chunk_shift = ilog2(g->chunk_sectors);
 	a->stacked = g->stacked;
 	a->settled_at = ktime_add_ms(ktime_get(), SETTLE_S * MSEC_PER_SEC);
@@ -339,6 +340,20 @@ void tm_attachment_forget(struct tm_attachment *a)
 	mutex_unlock(&a->mutex);
 }
 
+/* A disk that is being removed has lost its capacity; a partition keeps its own. */
+u32 tm_attachment_live_state(const struct tm_attachment *a)
+{
+	sector_t disk_end = get_capacity(a->live->bd_disk);
+	sector_t live_end = bdev_nr_sectors(a->live);
+	sector_t end = a->start_sector + a->nr_sectors;
+
+	if (!disk_end)
+		return TIDEMARK_LIVE_GONE;
+	if (end > live_end || a->first_sector + a->nr_sectors > disk_end)
+		return TIDEMARK_LIVE_SHORT;
+	return a->reaches_end && end < live_end ? TIDEMARK_LIVE_GROWN : TIDEMARK_LIVE_OK;
+}
+
 void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info)
 {
 	*ret_info = (struct tidemark_info){
@@ -350,6 +365,7 @@ void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_i
 		.live = { MAJOR(a->live->bd_dev), MINOR(a->live->bd_dev) },
 		.chunk_bytes = 1U << (a->chunk_shift + SECTOR_SHIFT),
 		.stall_ms = READ_ONCE(a->stall_ms),
+		.live_state = tm_attachment_live_state(a),
 	};
 	memcpy(ret_info->tracker_id, a->tracker_id, sizeof(a->tracker_id));
 	spin_lock(&a->base_lock);

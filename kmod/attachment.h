@@ -41,6 +41,7 @@ struct tm_attachment {
 	sector_t start_sector; /* on live */
 	sector_t first_sector; /* on the whole disk */
 	sector_t nr_sectors;
+	bool reaches_end; /* of live, when it was attached */
 	unsigned int chunk_shift; /* sectors to chunks */
 	bool stacked;             /* its writes come through the mapped device, not the hook */
 	ktime_t settled_at;       /* writes from before the attachment have landed by then */
@@ -124,6 +125,8 @@ u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk);
 void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE_BYTES]);
 /* Everything is dirty, and the base is none: the next backup reads all. */
 void tm_attachment_forget(struct tm_attachment *a);
+/* TIDEMARK_LIVE_* */
+u32 tm_attachment_live_state(const struct tm_attachment *a);
 void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info);
 
 #endif

@@ -122,6 +122,15 @@ struct tidemark_devno {
 };
 
 /**
+ * What has become of the live device. The attachment keeps its range in each case.
+ * Only the first two can give a whole image.
+ */
+#define TIDEMARK_LIVE_OK    0
+#define TIDEMARK_LIVE_GROWN 1 /**< the range ended with the device, which now goes on */
+#define TIDEMARK_LIVE_SHORT 2 /**< it ends before the range does */
+#define TIDEMARK_LIVE_GONE  3 /**< unplugged, or without a medium */
+
+/**
  * What an attachment is. Sizes in bytes, chunk counts in chunks; the last chunk
  * is shorter where volume_bytes is not a multiple of chunk_bytes.
  */
@@ -136,7 +145,8 @@ struct tidemark_info {
 	struct tidemark_devno live; /**< the live device */
 	__u32 chunk_bytes;
 	__u32 stall_ms;
-	__u32 reserved[4];
+	__u32 live_state; /**< TIDEMARK_LIVE_* */
+	__u32 reserved[3];
 };
 
 /**

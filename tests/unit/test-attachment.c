@@ -36,7 +36,8 @@ static void a_status_line_is_understood(void **state)
 
 	assert_int_equal(attachment_parse_status(&attachment,
 						 "track active 128 17/8192 42 base " BASE
-						 " preserved 5 held 1 lost 2 agent yes"), 0);
+						 " preserved 5 held 1 lost 2 agent yes"
+						 " device grown"), 0);
 	assert_string_equal(attachment.cut, "active");
 	assert_int_equal(attachment.chunk_sectors, 128);
 	assert_int_equal(attachment.dirty_chunks, 17);
@@ -49,6 +50,7 @@ static void a_status_line_is_understood(void **state)
 	assert_int_equal(attachment.held, 1);
 	assert_int_equal(attachment.lost, 2);
 	assert_true(attachment.agent);
+	assert_string_equal(attachment.device_state, "grown");
 }
 
 static void no_base_is_a_dash(void **state)
