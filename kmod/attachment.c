@@ -107,6 +107,9 @@ static int check_live(const struct tm_attachment *a, const struct tm_geometry *g
 	*ret_error = "zoned devices are not supported";
 	if (bdev_is_zoned(a->live))
 		return -EOPNOTSUPP;
+	*ret_error = "this device can be mapped into memory (DAX): such writes cannot be seen";
+	if (blk_queue_dax(bdev_get_queue(a->live)))
+		return -EOPNOTSUPP;
 	*ret_error = "this device takes pages past the block layer: its writes cannot be seen";
 	if (tm_disk_bypasses_bios(a->live->bd_disk))
 		return -EOPNOTSUPP;
@@ -116,6 +119,10 @@ static int check_live(const struct tm_attachment *a, const struct tm_geometry *g
 	*ret_error = "the range goes beyond the end of the device";
 	if (g->start_sector >= size || g->nr_sectors > size - g->start_sector)
 		return -ERANGE;
+	*ret_error = "start and length must be multiples of the device's blocks";
+	if (((g->start_sector | g->nr_sectors) << SECTOR_SHIFT) &
+	    (bdev_logical_block_size(a->live) - 1))
+		return -EINVAL;
 	*ret_error = NULL;
 	return 0;
 }
