@@ -35,7 +35,7 @@ for signal in TERM HUP; do
 	check kill -STOP "$agent"
 	refused 7 'another backup' tidemark backup tidemark-vda
 	refused 7 'is running' tidemark detach /dev/vda
-	tidemark status | grep -q ' yes$' || fail "status does not show the agent"
+	tidemark status | grep -q ' yes  *ok$' || fail "status does not show the agent"
 	check kill "-$signal" "$agent"
 	check kill -CONT "$agent"
 	status=0

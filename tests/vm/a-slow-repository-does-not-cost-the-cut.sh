@@ -42,6 +42,8 @@ check dd if=/dev/urandom of=/dev/vda bs=1M count=192 oflag=direct status=none
 check dd if=/dev/vda of=/dev/vdb bs=1M iflag=direct oflag=direct status=none
 check tidemark attach /dev/vda
 cleanup tidemark detach /dev/vda
+# Less than the repository's delay, more than what a busy host steals from the agent.
+check dmsetup message tidemark-vda 0 stall_ms 250
 
 tidemark backup /dev/vda --json >/tmp/backup 2>/tmp/said &
 agent=$!

@@ -169,6 +169,12 @@ static struct volume *a_volume(void)
 
 /* ------------------------------------------------------------------------- calls */
 
+/* The last two words, where nothing random stands. */
+static const uint64_t *tail_of(const struct tidemark_info *info)
+{
+	return (const uint64_t *)(const void *)(info + 1) - 2;
+}
+
 static void look_for_addresses(const uint64_t *words, size_t nr, const char *where)
 {
 	size_t i;
@@ -198,7 +204,7 @@ static void call_bind(void)
 	if (r)
 		return;
 	ring_bytes[i] = bind.ring_bytes;
-	look_for_addresses((const void *)bind.info.reserved, 2, "BIND shows a kernel address");
+	look_for_addresses(tail_of(&bind.info), 2, "BIND shows a kernel address");
 }
 
 static uint64_t epoch_of_cut(int channel)
@@ -206,7 +212,7 @@ static uint64_t epoch_of_cut(int channel)
 	struct tidemark_info info = { 0 };
 
 	count(ioctl(channel, TIDEMARK_IOC_INFO, &info));
-	look_for_addresses((const void *)info.reserved, 2, "INFO shows a kernel address");
+	look_for_addresses(tail_of(&info), 2, "INFO shows a kernel address");
 	return mostly(info.epoch - 1);
 }
 
