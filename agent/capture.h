@@ -53,7 +53,8 @@ struct capture_result {
  * Runs until the frozen set is complete. Errors: -ESTALE (the cut is lost),
  * -ECANCELED (a signal), -EPIPE (the catalog gives no more buffers: its commit
  * says why), -EPROTO (the module makes no sense), -ENODEV (detached), -ENXIO
- * (the device is gone, or shorter now), -EIO and others of reading and of the catalog. The cut stays open in every case.
+ * (the device is gone, or shorter now), -EIO and others of reading and of the catalog.
+ * The cut stays open in every case.
  */
 int capture_run(const struct capture_request *request, struct capture_result *ret_result);
 

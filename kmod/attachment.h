@@ -93,7 +93,7 @@ void tm_attachment_detach(struct tm_attachment *a, struct dm_target *ti);
 struct tm_attachment *tm_attachment_get_by_mapped(dev_t mapped);
 void tm_attachment_put(struct tm_attachment *a);
 
-/* A sector range of the whole disk, cut to the attachment and counted from its start; false: none. */
+/* A sector range of the whole disk, cut to the attachment, from its start; false: none. */
 static inline bool tm_attachment_sectors(const struct tm_attachment *a, sector_t sector,
 					 sector_t nr_sectors,
 			   u64 *ret_sector, u64 *ret_nr_sectors)

@@ -101,7 +101,7 @@ int channel_check_device(struct channel *channel)
 	struct stat st;
 
 	assert_int_equal(fstat(channel->device_fd, &st), 0);
-	return st.st_size < VOLUME_BYTES ? -ENXIO : 0;
+	return (uint64_t)st.st_size < VOLUME_BYTES ? -ENXIO : 0;
 }
 
 int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
