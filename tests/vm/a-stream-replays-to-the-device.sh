@@ -73,7 +73,7 @@ for first_image in fuzzy precise; do
 	stop_writer "$writer"
 	check umount /mnt/data
 	stop_following
-	dmsetup status volume | tee /dev/stderr | grep ' gaps 0$'
+	dmsetup status volume | tee /dev/stderr | grep ' gaps 0 '
 	same_at_each_cut "/mnt/work/$first_image"
 	check rawstream replay "/mnt/work/$first_image" /mnt/work/image
 	same_device /mnt/work/image /dev/vda

@@ -42,7 +42,7 @@ for round in 1 2 3; do
 	events=$(dmsetup info -c --noheadings -o events volume)
 	kill -STOP "$follower"
 	write_chunks $((round * 100)) 32
-	wait_until 10 status_says " stream behind recorded [0-9]* gaps $round\$"
+	wait_until 10 status_says " stream behind recorded [0-9]* gaps $round "
 	wait_until 10 test "$(dmsetup info -c --noheadings -o events volume)" -gt "$events"
 	kill -CONT "$follower"
 	wait_until 30 has_said scanned $((round + 1))

@@ -67,7 +67,7 @@ timeout 1 bios nowait /dev/vda $((120 * mib)) 131072 && fail "nothing failed: no
 
 kill -TERM "$follower"
 wait "$follower"
-dmsetup status volume | grep ' gaps 0$'
+dmsetup status volume | grep ' gaps 0 '
 echo "not here:$skipped"
 cat $wanted
 rawstream list /tmp/stream >/tmp/list
