@@ -73,7 +73,7 @@ static int alloc_pages_of(struct tm_ring *ring)
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO;
 	unsigned int i;
 
-	if (ring->nr_pages > si_mem_available() / 2)
+	if (ring->nr_pages > totalram_pages() / 4)
 		return -ENOMEM;
 	ring->pages = kvcalloc(2 * ring->nr_pages, sizeof(*ring->pages), GFP_KERNEL);
 	if (!ring->pages)
