@@ -7,9 +7,9 @@
 #
 # vm: disks=256M,768M,256M mem=640 timeout=300
 
-# shellcheck source=lib.sh
+# shellcheck source=../lib.sh
 . lib.sh
-# shellcheck source=lib-devices.sh
+# shellcheck source=../lib-devices.sh
 . lib-devices.sh
 
 requires tidemark module:dm-tidemark hog same
