@@ -280,31 +280,16 @@ int tm_ring_append(struct tm_ring *ring, const struct tm_record *record, ktime_t
 	return r;
 }
 
-static void show_stream_locked(struct tm_ring *ring, u32 stream_state, u32 behind_reason)
+void tm_ring_set_stream(struct tm_ring *ring, u32 stream_state, u32 behind_reason)
 {
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	ring->stream_is_open = stream_state == TIDEMARK_STREAM_ON;
 	WRITE_ONCE(ring->producer->stream_last_seq, ring->seq);
 	WRITE_ONCE(ring->producer->behind_reason, behind_reason);
 	/* Partner: the consumer's acquiring load; the others belong to the state. */
 	smp_store_release(&ring->producer->stream_state, stream_state);
-}
-
-void tm_ring_open_stream(struct tm_ring *ring)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&ring->lock, flags);
-	ring->stream_is_open = true;
-	show_stream_locked(ring, TIDEMARK_STREAM_ON, TIDEMARK_BEHIND_NOT);
-	raw_spin_unlock_irqrestore(&ring->lock, flags);
-}
-
-void tm_ring_close_stream(struct tm_ring *ring, u32 stream_state, u32 behind_reason)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&ring->lock, flags);
-	ring->stream_is_open = false;
-	show_stream_locked(ring, stream_state, behind_reason);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
 }
 

@@ -64,9 +64,8 @@ void tm_ring_publish(const struct tm_reservation *done);
 /* Most payload that one record of the stream can have: a multiple of a sector. */
 u32 tm_ring_part_bytes(const struct tm_ring *ring);
 
-/* Show the stream on; show it off or behind. Any context. */
-void tm_ring_open_stream(struct tm_ring *ring);
-void tm_ring_close_stream(struct tm_ring *ring, u32 stream_state, u32 behind_reason);
+/* TIDEMARK_STREAM_*: reservations for the stream are only given while it is on. Any context. */
+void tm_ring_set_stream(struct tm_ring *ring, u32 stream_state, u32 behind_reason);
 
 /* Show the cut's state in the producer page. Any context, the closed gate included. */
 void tm_ring_show_cut(struct tm_ring *ring, u32 cut_state, u32 lost_reason);

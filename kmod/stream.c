@@ -23,7 +23,7 @@
 static void close_locked(struct tm_stream *stream, u32 state, u32 reason)
 {
 	/* In this order (S2): who still sees it on is refused by the ring. */
-	tm_ring_close_stream(stream->ring, state, reason);
+	tm_ring_set_stream(stream->ring, state, reason);
 	WRITE_ONCE(stream->on, false);
 	WRITE_ONCE(stream->state, state);
 	WRITE_ONCE(stream->behind_reason, reason);
@@ -128,7 +128,7 @@ static bool start_locked(struct tm_attachment *a, u64 cut_seq)
 		stream->ring = tm_channel_ring(a->channel);
 		stream->start_cut_seq = cut_seq;
 		WRITE_ONCE(stream->state, TIDEMARK_STREAM_ON);
-		tm_ring_open_stream(stream->ring);
+		tm_ring_set_stream(stream->ring, TIDEMARK_STREAM_ON, TIDEMARK_BEHIND_NOT);
 		WRITE_ONCE(stream->on, true);
 		schedule_work(&a->event);
 	}

@@ -44,26 +44,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "../../../include/uapi/tidemark.h"
+#include "common/channel.h"
 
 #define FREEZE_MAX  8
 #define VOLUMES_MAX 8
 
 struct agent {
-	int channel;
-	struct tidemark_info info;
-	uint32_t ring_bytes;
-	struct tidemark_ring_consumer *consumer;
-	const struct tidemark_ring_producer *producer;
-	const uint8_t *data;
-	uint64_t consumed;
-	uint64_t last_seq;
-	uint64_t epoch;
-	uint64_t frozen, read, preserved, unreadable, time_ns;
+	struct channel channel;
+	uint64_t read, preserved, unreadable, time_ns;
 	int live, image;
 	pthread_t reader;
 };
@@ -76,15 +66,6 @@ struct options {
 	struct tidemark_devno freeze[FREEZE_MAX];
 	unsigned int nr_freeze;
 };
-
-static struct tidemark_devno devno_of(const char *node)
-{
-	struct stat st;
-
-	if (stat(node, &st) || !S_ISBLK(st.st_mode))
-		errx(1, "%s: not a block device", node);
-	return (struct tidemark_devno){ major(st.st_rdev), minor(st.st_rdev) };
-}
 
 static void parse_options(char **words, struct options *o)
 {
@@ -104,43 +85,6 @@ static void parse_options(char **words, struct options *o)
 	}
 }
 
-static int open_channel(void)
-{
-	int fd = open("/dev/" TIDEMARK_DEVICE_NAME, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		err(1, "/dev/" TIDEMARK_DEVICE_NAME);
-	return fd;
-}
-
-static void *map(int fd, size_t bytes, int protection, off_t offset)
-{
-	void *p = mmap(NULL, bytes, protection, MAP_SHARED, fd, offset);
-
-	if (p == MAP_FAILED)
-		err(1, "mmap at %ld", (long)offset);
-	return p;
-}
-
-static void bind_to(struct agent *a, const char *mapped, uint32_t ring_bytes)
-{
-	struct tidemark_bind bind = {
-		.abi = TIDEMARK_ABI_VERSION,
-		.mapped = devno_of(mapped),
-		.ring_bytes = ring_bytes,
-	};
-	long page = sysconf(_SC_PAGESIZE);
-
-	a->channel = open_channel();
-	if (ioctl(a->channel, TIDEMARK_IOC_BIND, &bind))
-		err(1, "BIND");
-	a->info = bind.info;
-	a->ring_bytes = bind.ring_bytes;
-	a->consumer = map(a->channel, (size_t)page, PROT_READ | PROT_WRITE, 0);
-	a->producer = map(a->channel, (size_t)page, PROT_READ, page);
-	a->data = map(a->channel, 2 * (size_t)a->ring_bytes, PROT_READ, 2 * page);
-}
-
 static void cut_together(struct agent *agents, uint32_t nr, const struct options *o)
 {
 	struct tidemark_cut_volume volumes[VOLUMES_MAX] = { 0 };
@@ -153,15 +97,15 @@ static void cut_together(struct agent *agents, uint32_t nr, const struct options
 	uint32_t i;
 
 	for (i = 0; i < nr; i++) {
-		volumes[i].channel_fd = agents[i].channel;
+		volumes[i].channel_fd = agents[i].channel.fd;
 		volumes[i].flags = (o->full ? TIDEMARK_CUT_FULL : 0) |
 				   (o->stream ? TIDEMARK_CUT_FUZZY | TIDEMARK_CUT_STREAM : 0);
 	}
-	if (ioctl(agents[0].channel, TIDEMARK_IOC_CUT, &cut))
+	if (ioctl(agents[0].channel.fd, TIDEMARK_IOC_CUT, &cut))
 		err(1, "CUT");
 	for (i = 0; i < nr; i++) {
-		agents[i].epoch = volumes[i].epoch;
-		agents[i].frozen = volumes[i].frozen_chunks;
+		agents[i].channel.epoch = volumes[i].epoch;
+		agents[i].channel.frozen = volumes[i].frozen_chunks;
 		agents[i].time_ns = cut.time_ns;
 	}
 }
@@ -171,26 +115,23 @@ static void cut(struct agent *a, const struct options *o)
 	cut_together(a, 1, o);
 }
 
-static uint32_t chunk_bytes(const struct agent *a, uint64_t chunk)
-{
-	uint64_t left = a->info.volume_bytes - chunk * a->info.chunk_bytes;
-
-	return left < a->info.chunk_bytes ? (uint32_t)left : a->info.chunk_bytes;
-}
-
 static void store(struct agent *a, uint64_t chunk, const void *data, uint32_t bytes)
 {
-	if (pwrite(a->image, data, bytes, (off_t)(chunk * a->info.chunk_bytes)) != (ssize_t)bytes)
+	off_t at = (off_t)(chunk * a->channel.info.chunk_bytes);
+
+	if (pwrite(a->image, data, bytes, at) != (ssize_t)bytes)
 		err(1, "the image");
 }
 
-static void take_record(struct agent *a, const struct tidemark_record *r)
+static void take_record(void *context, const struct tidemark_record *r)
 {
-	if (r->seq != ++a->last_seq || r->epoch != a->epoch)
+	struct agent *a = context;
+
+	if (r->epoch != a->channel.epoch)
 		errx(1, "record %llu of epoch %llu out of place", (unsigned long long)r->seq,
 		     (unsigned long long)r->epoch);
 	if (r->type == TIDEMARK_RECORD_PRESERVED) {
-		if (r->payload_bytes != chunk_bytes(a, r->chunk))
+		if (r->payload_bytes != channel_chunk_bytes(&a->channel, r->chunk))
 			errx(1, "a payload of %u bytes", r->payload_bytes);
 		store(a, r->chunk, r + 1, r->payload_bytes);
 		a->preserved++;
@@ -203,82 +144,37 @@ static void take_record(struct agent *a, const struct tidemark_record *r)
 
 static void drain(struct agent *a)
 {
-	uint64_t end = __atomic_load_n(&a->producer->producer_pos, __ATOMIC_ACQUIRE);
-
-	while (a->consumed != end) {
-		const struct tidemark_record *r =
-			(const void *)(a->data + a->consumed % a->ring_bytes);
-
-		take_record(a, r);
-		a->consumed += r->record_bytes;
-		__atomic_store_n(&a->consumer->consumer_pos, a->consumed, __ATOMIC_RELEASE);
-	}
+	channel_drain(&a->channel, take_record, a);
 }
 
 static void die_if_lost(const struct agent *a)
 {
-	if (__atomic_load_n(&a->producer->cut_state, __ATOMIC_ACQUIRE) == TIDEMARK_CUT_LOST)
-		errx(3, "the cut is lost, reason %u", a->producer->lost_reason);
-}
-
-static bool release(struct agent *a, uint64_t chunk)
-{
-	uint64_t word = 0;
-	struct tidemark_release release = {
-		.epoch = a->epoch,
-		.first_chunk = chunk,
-		.nr_chunks = 1,
-		.words = (uintptr_t)&word,
-	};
-
-	if (ioctl(a->channel, TIDEMARK_IOC_RELEASE, &release))
-		err(errno == ESTALE ? 3 : 1, "RELEASE");
-	return word & 1;
+	if (__atomic_load_n(&a->channel.producer->cut_state, __ATOMIC_ACQUIRE) == TIDEMARK_CUT_LOST)
+		errx(3, "the cut is lost, reason %u", a->channel.producer->lost_reason);
 }
 
 static void read_chunk(struct agent *a, uint64_t chunk, void *buffer)
 {
-	uint64_t at = a->info.start_sector * TIDEMARK_SECTOR_BYTES + chunk * a->info.chunk_bytes;
-	bool readable = pread(a->live, buffer, chunk_bytes(a, chunk), (off_t)at) ==
-			(ssize_t)chunk_bytes(a, chunk);
+	uint64_t at = a->channel.info.start_sector * TIDEMARK_SECTOR_BYTES +
+		      chunk * a->channel.info.chunk_bytes;
+	bool readable = pread(a->live, buffer, channel_chunk_bytes(&a->channel, chunk), (off_t)at) ==
+			(ssize_t)channel_chunk_bytes(&a->channel, chunk);
 
-	if (!release(a, chunk))
+	if (!channel_release(&a->channel, chunk))
 		return;
 	if (!readable)
 		err(1, "chunk %llu", (unsigned long long)chunk);
-	store(a, chunk, buffer, chunk_bytes(a, chunk));
+	store(a, chunk, buffer, channel_chunk_bytes(&a->channel, chunk));
 	a->read++;
-}
-
-static uint64_t *read_frozen(struct agent *a)
-{
-	uint64_t *words = calloc(a->info.nr_chunks / 64 + 1, sizeof(*words));
-	struct tidemark_read_frozen read = {
-		.nr_chunks = a->info.nr_chunks,
-		.words = (uintptr_t)words,
-	};
-
-	if (!words || ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &read))
-		err(1, "READ_FROZEN");
-	return words;
-}
-
-static void end_cut(struct agent *a, uint32_t how)
-{
-	struct tidemark_end end = { .epoch = a->epoch, .how = how };
-
-	memcpy(end.base, "rawagent", 8);
-	if (ioctl(a->channel, TIDEMARK_IOC_END, &end))
-		err(errno == ESTALE ? 3 : 1, "END");
 }
 
 static void read_all(struct agent *a, useconds_t slow)
 {
-	uint64_t *words = read_frozen(a);
-	void *buffer = aligned_alloc(4096, a->info.chunk_bytes);
+	uint64_t *words = channel_read_frozen(&a->channel);
+	void *buffer = aligned_alloc(4096, a->channel.info.chunk_bytes);
 	uint64_t chunk, counted = 0;
 
-	for (chunk = 0; chunk < a->info.nr_chunks; chunk++) {
+	for (chunk = 0; chunk < a->channel.info.nr_chunks; chunk++) {
 		if (!(words[chunk / 64] >> chunk % 64 & 1))
 			continue;
 		counted++;
@@ -288,14 +184,14 @@ static void read_all(struct agent *a, useconds_t slow)
 		if (slow)
 			usleep(slow);
 	}
-	if (counted != a->frozen)
+	if (counted != a->channel.frozen)
 		errx(1, "%llu chunks were frozen, the bitmap has %llu",
-		     (unsigned long long)a->frozen, (unsigned long long)counted);
-	while (a->read + a->preserved + a->unreadable < a->frozen) {
-		struct pollfd wait = { .fd = a->channel, .events = POLLIN | POLLPRI };
+		     (unsigned long long)a->channel.frozen, (unsigned long long)counted);
+	while (a->read + a->preserved + a->unreadable < a->channel.frozen) {
+		struct pollfd wait = { .fd = a->channel.fd, .events = POLLIN | POLLPRI };
 
 		if (poll(&wait, 1, 10000) == 0)
-			errx(1, "%llu chunks never came", (unsigned long long)(a->frozen -
+			errx(1, "%llu chunks never came", (unsigned long long)(a->channel.frozen -
 			     a->read - a->preserved - a->unreadable));
 		drain(a);
 		die_if_lost(a);
@@ -336,9 +232,9 @@ static void finish(struct agent *a)
 {
 	if (fsync(a->image))
 		err(1, "the image");
-	end_cut(a, TIDEMARK_END_COMMIT);
+	channel_end(&a->channel, TIDEMARK_END_COMMIT);
 	printf("frozen %llu read %llu preserved %llu unreadable %llu time %llu\n",
-	       (unsigned long long)a->frozen, (unsigned long long)a->read,
+	       (unsigned long long)a->channel.frozen, (unsigned long long)a->read,
 	       (unsigned long long)a->preserved, (unsigned long long)a->unreadable,
 	       (unsigned long long)a->time_ns);
 }
@@ -369,7 +265,7 @@ static void do_images(char **words, bool together)
 	for (; words[0] && words[0][0] == '/' && words[1] && words[2]; words += 3) {
 		if (nr == VOLUMES_MAX)
 			errx(1, "at most %d volumes", VOLUMES_MAX);
-		bind_to(&agents[nr], words[0], 0);
+		channel_bind(&agents[nr].channel, words[0], 0);
 		open_files(&agents[nr++], words[1], words[2]);
 	}
 	parse_options(words, &o);
@@ -397,15 +293,15 @@ static void adopt(struct agent *a)
 	uint64_t left;
 
 	cut(a, &all);
-	release.epoch = a->epoch;
-	for (; release.first_chunk < a->info.nr_chunks; release.first_chunk += release.nr_chunks) {
-		left = a->info.nr_chunks - release.first_chunk;
+	release.epoch = a->channel.epoch;
+	for (; release.first_chunk < a->channel.info.nr_chunks; release.first_chunk += release.nr_chunks) {
+		left = a->channel.info.nr_chunks - release.first_chunk;
 		release.nr_chunks = left < TIDEMARK_RELEASE_CHUNKS_MAX ?
 				    (uint32_t)left : TIDEMARK_RELEASE_CHUNKS_MAX;
-		if (ioctl(a->channel, TIDEMARK_IOC_RELEASE, &release))
+		if (ioctl(a->channel.fd, TIDEMARK_IOC_RELEASE, &release))
 			err(1, "RELEASE");
 	}
-	end_cut(a, TIDEMARK_END_COMMIT);
+	channel_end(&a->channel, TIDEMARK_END_COMMIT);
 }
 
 static void say(const char *what)
@@ -416,22 +312,22 @@ static void say(const char *what)
 
 static void throw_away(struct agent *a, const struct options *o)
 {
-	while (__atomic_load_n(&a->producer->stream_state, __ATOMIC_ACQUIRE) == TIDEMARK_STREAM_ON) {
-		a->consumed = __atomic_load_n(&a->producer->producer_pos, __ATOMIC_ACQUIRE);
-		__atomic_store_n(&a->consumer->consumer_pos, a->consumed, __ATOMIC_RELEASE);
+	while (channel_stream_state(&a->channel) == TIDEMARK_STREAM_ON) {
+		a->channel.consumed = __atomic_load_n(&a->channel.producer->producer_pos, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&a->channel.consumer->consumer_pos, a->channel.consumed, __ATOMIC_RELEASE);
 		usleep(o->slow);
 	}
-	errx(1, "the stream is behind, reason %u", a->producer->behind_reason);
+	errx(1, "the stream is behind, reason %u", a->channel.producer->behind_reason);
 }
 
 static void wait_until_lost(struct agent *a)
 {
-	struct pollfd wait = { .fd = a->channel, .events = POLLPRI };
+	struct pollfd wait = { .fd = a->channel.fd, .events = POLLPRI };
 
 	if (poll(&wait, 1, 20000) != 1 || !(wait.revents & POLLPRI))
 		errx(1, "the cut is not lost");
-	printf("lost %u\n", a->producer->lost_reason);
-	end_cut(a, TIDEMARK_END_ABORT);
+	printf("lost %u\n", a->channel.producer->lost_reason);
+	channel_end(&a->channel, TIDEMARK_END_ABORT);
 }
 
 #define WANT(error, call) want(error, (call), #call, __LINE__)
@@ -444,7 +340,7 @@ static void want(int error, int result, const char *call, int line)
 
 static void check_bind_errors(const char *mapped)
 {
-	int c = open_channel();
+	int c = channel_open();
 	struct tidemark_bind good = { .abi = TIDEMARK_ABI_VERSION, .mapped = devno_of(mapped) };
 	struct tidemark_bind b = good;
 	struct tidemark_info info;
@@ -478,48 +374,48 @@ static int try_cut(struct tidemark_cut_volume *volume, struct tidemark_cut cut, 
 
 static void check_cut_errors(struct agent *a)
 {
-	struct tidemark_cut_volume twice[2] = { { .channel_fd = a->channel },
-						{ .channel_fd = a->channel } };
+	struct tidemark_cut_volume twice[2] = { { .channel_fd = a->channel.fd },
+						{ .channel_fd = a->channel.fd } };
 	struct tidemark_cut_volume bad = { .channel_fd = 0 };
-	struct tidemark_cut_volume flags = { .channel_fd = a->channel, .flags = 8 };
+	struct tidemark_cut_volume flags = { .channel_fd = a->channel.fd, .flags = 8 };
 	struct tidemark_devno nowhere = { 240, 77 };
 	struct tidemark_cut one = { .nr_volumes = 1 }, two = { .nr_volumes = 2 }, c;
 
-	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 0 }, a->channel));
-	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 65 }, a->channel));
-	WANT(EINVAL, try_cut(twice, two, a->channel));
-	WANT(EBADF, try_cut(&bad, one, a->channel));
-	WANT(EINVAL, try_cut(&flags, one, a->channel));
-	WANT(EFAULT, try_cut((void *)8, one, a->channel));
+	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 0 }, a->channel.fd));
+	WANT(EINVAL, try_cut(twice, (struct tidemark_cut){ .nr_volumes = 65 }, a->channel.fd));
+	WANT(EINVAL, try_cut(twice, two, a->channel.fd));
+	WANT(EBADF, try_cut(&bad, one, a->channel.fd));
+	WANT(EINVAL, try_cut(&flags, one, a->channel.fd));
+	WANT(EFAULT, try_cut((void *)8, one, a->channel.fd));
 	c = one, c.nr_freeze = 1, c.freeze = (uintptr_t)&nowhere;
-	WANT(ENXIO, try_cut(twice, c, a->channel));
+	WANT(ENXIO, try_cut(twice, c, a->channel.fd));
 }
 
 static void check_errors_in_cut(struct agent *a)
 {
 	uint64_t words[TIDEMARK_RELEASE_CHUNKS_MAX / 64 + 1];
-	struct tidemark_release r = { .epoch = a->epoch, .nr_chunks = 1,
+	struct tidemark_release r = { .epoch = a->channel.epoch, .nr_chunks = 1,
 				      .words = (uintptr_t)words };
-	struct tidemark_read_frozen f = { .nr_chunks = a->info.nr_chunks + 1,
+	struct tidemark_read_frozen f = { .nr_chunks = a->channel.info.nr_chunks + 1,
 					  .words = (uintptr_t)words };
-	struct tidemark_end e = { .epoch = a->epoch, .how = TIDEMARK_END_COMMIT };
-	struct tidemark_cut_volume again = { .channel_fd = a->channel };
+	struct tidemark_end e = { .epoch = a->channel.epoch, .how = TIDEMARK_END_COMMIT };
+	struct tidemark_cut_volume again = { .channel_fd = a->channel.fd };
 
-	WANT(EBUSY, try_cut(&again, (struct tidemark_cut){ .nr_volumes = 1 }, a->channel));
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &f));
+	WANT(EBUSY, try_cut(&again, (struct tidemark_cut){ .nr_volumes = 1 }, a->channel.fd));
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_READ_FROZEN, &f));
 	f.nr_chunks = 1, f.first_chunk = 1;
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_READ_FROZEN, &f));
-	r.first_chunk = a->info.nr_chunks;
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_READ_FROZEN, &f));
+	r.first_chunk = a->channel.info.nr_chunks;
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_RELEASE, &r));
 	r.first_chunk = 0, r.nr_chunks = TIDEMARK_RELEASE_CHUNKS_MAX + 1;
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
-	r.nr_chunks = 1, r.epoch = a->epoch + 1;
-	WANT(ENODATA, ioctl(a->channel, TIDEMARK_IOC_RELEASE, &r));
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_END, &e)); /* base all zero */
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_RELEASE, &r));
+	r.nr_chunks = 1, r.epoch = a->channel.epoch + 1;
+	WANT(ENODATA, ioctl(a->channel.fd, TIDEMARK_IOC_RELEASE, &r));
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e)); /* base all zero */
 	e.base[0] = 1;
-	WANT(EBUSY, ioctl(a->channel, TIDEMARK_IOC_END, &e)); /* frozen chunks stand */
+	WANT(EBUSY, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e)); /* frozen chunks stand */
 	e.how = 3;
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_END, &e));
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e));
 }
 
 static void check_calls(struct agent *a, const char *mapped)
@@ -529,16 +425,16 @@ static void check_calls(struct agent *a, const char *mapped)
 	struct tidemark_end e;
 
 	check_bind_errors(mapped);
-	WANT(EINVAL, ioctl(a->channel, TIDEMARK_IOC_BIND, &again));
-	WANT(EPERM, mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, a->channel, 4096) == MAP_FAILED ?
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_BIND, &again));
+	WANT(EPERM, mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, a->channel.fd, 4096) == MAP_FAILED ?
 		    -1 : 0);
-	WANT(EACCES, mprotect((void *)(uintptr_t)a->data, 4096, PROT_READ | PROT_WRITE));
+	WANT(EACCES, mprotect((void *)(uintptr_t)a->channel.data, 4096, PROT_READ | PROT_WRITE));
 	check_cut_errors(a);
 	e = (struct tidemark_end){ .epoch = 1, .how = TIDEMARK_END_ABORT };
-	WANT(ENODATA, ioctl(a->channel, TIDEMARK_IOC_END, &e));
+	WANT(ENODATA, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e));
 	cut(a, &all);
 	check_errors_in_cut(a);
-	end_cut(a, TIDEMARK_END_ABORT);
+	channel_end(&a->channel, TIDEMARK_END_ABORT);
 	say("ok");
 }
 
@@ -558,7 +454,7 @@ int main(int argc, char **argv)
 		parse_options(argv + 5, &o);
 	if (!strcmp(verb, "hold") || !strcmp(verb, "drain"))
 		parse_options(argv + 3, &o);
-	bind_to(&a, argv[2], o.ring_bytes);
+	channel_bind(&a.channel, argv[2], o.ring_bytes);
 	if (!strcmp(verb, "image") && argc > 4) {
 		do_image(&a, argv[3], argv[4], &o);
 	} else if (!strcmp(verb, "adopt")) {
@@ -575,7 +471,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(verb, "break")) {
 		o.full = true;
 		cut(&a, &o);
-		__atomic_store_n(&a.consumer->consumer_pos, 4096, __ATOMIC_RELEASE);
+		__atomic_store_n(&a.channel.consumer->consumer_pos, 4096, __ATOMIC_RELEASE);
 		say("cut");
 		wait_until_lost(&a);
 	} else if (!strcmp(verb, "wait-lost")) {

@@ -298,7 +298,7 @@ static void scan(struct follower *f)
 	while (f->precise && nr_read + f->nr_preserved < f->channel.frozen)
 		wait_for_records(f, 100);
 	free(words);
-	channel_commit(&f->channel);
+	channel_end(&f->channel, TIDEMARK_END_COMMIT);
 	say("scanned", nr_read + f->nr_preserved);
 }
 
@@ -335,7 +335,7 @@ static void make_cut(struct follower *f)
 		wait_for_records(f, 100);
 	if (fflush(f->log))
 		err(1, "the log");
-	channel_commit(&f->channel);
+	channel_end(&f->channel, TIDEMARK_END_COMMIT);
 	say("cut", f->channel.epoch);
 }
 

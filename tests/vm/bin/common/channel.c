@@ -3,6 +3,7 @@
 #include "channel.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,24 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+struct tidemark_devno devno_of(const char *node)
+{
+	struct stat st;
+
+	if (stat(node, &st) || !S_ISBLK(st.st_mode))
+		errx(1, "%s: not a block device", node);
+	return (struct tidemark_devno){ major(st.st_rdev), minor(st.st_rdev) };
+}
+
+int channel_open(void)
+{
+	int fd = open("/dev/" TIDEMARK_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/dev/" TIDEMARK_DEVICE_NAME);
+	return fd;
+}
 
 static void *map(int fd, size_t bytes, int protection, off_t offset)
 {
@@ -23,16 +42,14 @@ static void *map(int fd, size_t bytes, int protection, off_t offset)
 
 void channel_bind(struct channel *c, const char *mapped_node, uint32_t ring_bytes)
 {
-	struct tidemark_bind bind = { .abi = TIDEMARK_ABI_VERSION, .ring_bytes = ring_bytes };
+	struct tidemark_bind bind = {
+		.abi = TIDEMARK_ABI_VERSION,
+		.mapped = devno_of(mapped_node),
+		.ring_bytes = ring_bytes,
+	};
 	long page = sysconf(_SC_PAGESIZE);
-	struct stat st;
 
-	if (stat(mapped_node, &st) || !S_ISBLK(st.st_mode))
-		errx(1, "%s: not a block device", mapped_node);
-	bind.mapped = (struct tidemark_devno){ major(st.st_rdev), minor(st.st_rdev) };
-	c->fd = open("/dev/" TIDEMARK_DEVICE_NAME, O_RDWR | O_CLOEXEC);
-	if (c->fd < 0)
-		err(1, "/dev/" TIDEMARK_DEVICE_NAME);
+	c->fd = channel_open();
 	if (ioctl(c->fd, TIDEMARK_IOC_BIND, &bind))
 		err(1, "BIND");
 	c->info = bind.info;
@@ -77,17 +94,17 @@ bool channel_release(struct channel *c, uint64_t chunk)
 	};
 
 	if (ioctl(c->fd, TIDEMARK_IOC_RELEASE, &release))
-		err(1, "RELEASE");
+		err(errno == ESTALE ? 3 : 1, "RELEASE");
 	return word & 1;
 }
 
-void channel_commit(struct channel *c)
+void channel_end(struct channel *c, uint32_t how)
 {
-	struct tidemark_end end = { .epoch = c->epoch, .how = TIDEMARK_END_COMMIT };
+	struct tidemark_end end = { .epoch = c->epoch, .how = how };
 
 	memcpy(end.base, "the tests' own", 14);
 	if (ioctl(c->fd, TIDEMARK_IOC_END, &end))
-		err(1, "END");
+		err(errno == ESTALE ? 3 : 1, "END");
 }
 
 uint32_t channel_chunk_bytes(const struct channel *c, uint64_t chunk)

@@ -8,7 +8,10 @@
 
 #include "../../../../include/uapi/tidemark.h"
 
-/* The kernel's contract, bare: each call that fails ends the program. */
+/*
+ * The kernel's contract, bare: each call that fails ends the program, with status 3
+ * where the cut was lost.
+ */
 struct channel {
 	int fd;
 	struct tidemark_info info;
@@ -22,6 +25,9 @@ struct channel {
 	uint64_t frozen; /* chunks of the latest cut */
 };
 
+/* Of a block device's node. */
+struct tidemark_devno devno_of(const char *node);
+int channel_open(void);
 /* ring_bytes 0: the default. */
 void channel_bind(struct channel *c, const char *mapped_node, uint32_t ring_bytes);
 void channel_cut(struct channel *c, uint32_t flags);
@@ -29,7 +35,7 @@ void channel_cut(struct channel *c, uint32_t flags);
 uint64_t *channel_read_frozen(struct channel *c);
 /* True: the bit still stood. */
 bool channel_release(struct channel *c, uint64_t chunk);
-void channel_commit(struct channel *c);
+void channel_end(struct channel *c, uint32_t how);
 uint32_t channel_chunk_bytes(const struct channel *c, uint64_t chunk);
 /* Calls take for each record that waits, in order, and gives its place back. */
 void channel_drain(struct channel *c, void (*take)(void *context, const struct tidemark_record *r),
