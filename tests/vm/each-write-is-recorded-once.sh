@@ -6,7 +6,7 @@
 # a mapped device, or is larger than a record may be: each of its sectors is in the
 # stream once, and no other.
 #
-# vm: disks=128M mem=768 timeout=240
+# vm: disks=128M mem=1280 timeout=240
 
 # shellcheck source=lib.sh
 . lib.sh

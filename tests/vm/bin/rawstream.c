@@ -79,8 +79,12 @@ static int open_in(const char *dir, const char *name, int flags)
 
 static void write_at(int fd, const void *data, size_t bytes, uint64_t offset)
 {
-	if (pwrite(fd, data, bytes, (off_t)offset) != (ssize_t)bytes)
+	ssize_t done = pwrite(fd, data, bytes, (off_t)offset);
+
+	if (done < 0)
 		err(1, "the image");
+	if (done != (ssize_t)bytes)
+		errx(1, "the image: %zd of %zu bytes written: is there room?", done, bytes);
 }
 
 /* ---------------------------------------------------------------------- the log */
