@@ -38,6 +38,7 @@
 #include <linux/slab.h>
 
 #include "attachment.h"
+#include "chain.h"
 #include "cut.h"
 #include "flight.h"
 #include "gate.h"
@@ -164,7 +165,9 @@ static void land(struct bio *bio)
 	if (unlikely(flight->cut_seq != READ_ONCE(latest_cut_seq) || bio->bi_status))
 		look_back(flight, bio->bi_status);
 	tm_flights_give_back(&disk->flights, flight);
-	if (bio->bi_end_io)
+	if (unlikely(tm_chain_has(bio)))
+		tm_chain_end(bio);
+	else if (bio->bi_end_io)
 		bio->bi_end_io(bio);
 }
 
@@ -552,6 +555,7 @@ int tm_interposer_init(void)
 
 	if (r)
 		return r;
+	tm_chain_init();
 	free_queue = alloc_workqueue("tidemark_free", WQ_PERCPU, 0);
 	if (!free_queue) {
 		tm_flights_exit();

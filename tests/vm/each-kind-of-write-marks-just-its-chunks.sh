@@ -12,7 +12,7 @@
 # shellcheck source=lib-devices.sh
 . lib-devices.sh
 
-requires module:dm-tidemark module:nvme module:scsi_debug dmsetup rawagent bios same
+requires module:dm-tidemark module:nvme module:scsi_debug module:tm-disk dmsetup rawagent bios same
 
 decoys=16
 
@@ -124,6 +124,12 @@ try discard 1048576 'D.*'
 try punch 1048576
 untrack volume
 
+echo "== a disk that erases securely"
+test_disk add td0 size=32M discard=1
+use /dev/td0
+try secure-erase 1048576 'DE.*'
+untrack volume
+
 echo "== an empty flush"
 track volume /dev/vda
 image volume full
@@ -133,6 +139,7 @@ issued /dev/vda 'FW.*' || fail "no flush was queued"
 expect_frozen volume 0
 
 echo "tried:$tried"
-for kind in write vector huge fua nowait uring uring-nowait buffered mapped polled discard zeroes punch; do
+for kind in write vector huge fua nowait uring uring-nowait buffered mapped polled discard zeroes punch \
+	secure-erase; do
 	[[ " $tried " == *" $kind "* ]] || fail "no device had $kind"
 done
