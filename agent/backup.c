@@ -198,6 +198,7 @@ static int cut_all(struct backup *backup)
 	for (size_t i = 0; r == 0 && i < backup->nr_open; i++) {
 		backup->volumes[i].cut = parts[i].cut;
 		backup->volumes[i].result->full = parts[i].kind == CHANNEL_CUT_FULL;
+		volume_backup_note_unsettled(&backup->volumes[i]);
 	}
 	return r;
 }

@@ -269,6 +269,13 @@ int channel_check_device(struct channel *channel)
 	}
 }
 
+bool channel_has_settled(struct channel *channel)
+{
+	struct tidemark_info info;
+
+	return ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0 || info.settle_ms == 0;
+}
+
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words)
 {

@@ -75,6 +75,9 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
  */
 int channel_check_device(struct channel *channel);
 
+/** If not, the commit of a cut that was made before now forgets nothing. */
+bool channel_has_settled(struct channel *channel);
+
 /** first_chunk: multiple of 64. Errors: those of the contract. */
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words);

@@ -222,6 +222,13 @@ int volume_backup_begin(struct volume_backup *v, const char *group)
 	return 0;
 }
 
+void volume_backup_note_unsettled(struct volume_backup *v)
+{
+	if (!channel_has_settled(v->channel))
+		notice(v, "%s: was attached just now, and no file system of its own was frozen: "
+		       "the next backup reads again what this one reads", v->attachment.name);
+}
+
 /* Why it is given up is what counts, not what giving up says. */
 void volume_backup_give_up(struct volume_backup *v)
 {

@@ -39,6 +39,9 @@ struct volume_backup {
 int volume_backup_open(struct volume_backup *v, const char *volume, const struct block_tree *tree);
 void volume_backup_close(struct volume_backup *v);
 
+/** Tell the user where the image that was just cut has to be made once more. */
+void volume_backup_note_unsettled(struct volume_backup *v);
+
 /** Which point to build on, and so whether to read all or what has changed. */
 void volume_backup_choose_parent(struct volume_backup *v);
 

@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/log2.h>
+#include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
@@ -24,10 +25,12 @@
 #include "ring.h"
 
 /*
- * A device that cannot be drained at attach has completed or failed by then whatever
- * was on its way: twice the default timeout of a SCSI or NVMe command.
+ * Whatever was on its way when the attachment was made, in no queue that could be
+ * drained, has landed by then: twice the default timeout of a SCSI or NVMe command.
  */
-#define SETTLE_S 60
+static unsigned int settle_ms = 60000;
+module_param(settle_ms, uint, 0644);
+MODULE_PARM_DESC(settle_ms, "how long an attachment takes writes of before it to be on their way");
 
 static DEFINE_MUTEX(attachments_mutex);
 static LIST_HEAD(attachments); /* attachments_mutex */
@@ -141,7 +144,7 @@ static int fill(struct tm_attachment *a, const struct tm_geometry *g, const char
 	a->reaches_end = g->start_sector + g->nr_sectors == bdev_nr_sectors(a->live);
 	a->chunk_shift = ilog2(g->chunk_sectors);
 	a->stacked = g->stacked;
-	a->settled_at = ktime_add_ms(ktime_get(), SETTLE_S * MSEC_PER_SEC);
+	a->settled_at = ktime_add_ms(ktime_get(), READ_ONCE(settle_ms));
 	a->stall_ms = g->stall_ms;
 	a->epoch = 1;
 	get_random_bytes(a->tracker_id, sizeof(a->tracker_id));
@@ -268,8 +271,8 @@ struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm
 	}
 	mutex_unlock(&attachments_mutex);
 	/* Outside the mutex: a device that hangs must not take the other attachments along. */
-	if (!IS_ERR(a) && READ_ONCE(a->settled_at) && tm_interposer_drain(a->live->bd_disk))
-		WRITE_ONCE(a->settled_at, 0);
+	if (!IS_ERR(a) && !tm_attachment_is_settled(a, ktime_get()))
+		tm_interposer_drain(a->live->bd_disk);
 	return a;
 }
 
@@ -361,6 +364,20 @@ u32 tm_attachment_live_state(const struct tm_attachment *a)
 	return a->reaches_end && end < live_end ? TIDEMARK_LIVE_GROWN : TIDEMARK_LIVE_OK;
 }
 
+bool tm_attachment_is_settled(const struct tm_attachment *a, ktime_t at)
+{
+	return !ktime_before(at, READ_ONCE(a->settled_at));
+}
+
+static u32 settle_ms_left(const struct tm_attachment *a)
+{
+	ktime_t now = ktime_get();
+
+	return tm_attachment_is_settled(a, now) ?
+		       0 :
+		       ktime_ms_delta(READ_ONCE(a->settled_at), now) + 1;
+}
+
 void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info)
 {
 	*ret_info = (struct tidemark_info){
@@ -373,6 +390,7 @@ void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_i
 		.chunk_bytes = 1U << (a->chunk_shift + SECTOR_SHIFT),
 		.stall_ms = READ_ONCE(a->stall_ms),
 		.live_state = tm_attachment_live_state(a),
+		.settle_ms = settle_ms_left(a),
 	};
 	memcpy(ret_info->tracker_id, a->tracker_id, sizeof(a->tracker_id));
 	spin_lock(&a->base_lock);

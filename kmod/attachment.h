@@ -44,7 +44,6 @@ struct tm_attachment {
 	bool reaches_end; /* of live, when it was attached */
 	unsigned int chunk_shift; /* sectors to chunks */
 	bool stacked;             /* its writes come through the mapped device, not the hook */
-	ktime_t settled_at;       /* writes from before the attachment have landed by then */
 	u8 tracker_id[TIDEMARK_ID_BYTES];
 
 	struct tm_tracker tracker;
@@ -53,6 +52,7 @@ struct tm_attachment {
 	unsigned int stall_ms; /* read and written once at a time */
 
 	struct mutex mutex;         /* serializes bind, cut, end, death */
+	ktime_t settled_at;         /* mutex; writes from before the attachment have landed by then */
 	struct tm_channel *channel; /* mutex; the bound one */
 	bool dead;                  /* mutex; no target left */
 	spinlock_t base_lock;
@@ -125,6 +125,8 @@ u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk);
 void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE_BYTES]);
 /* Everything is dirty, and the base is none: the next backup reads all. */
 void tm_attachment_forget(struct tm_attachment *a);
+/* Have the writes landed, by then, that passed before the attachment was there? */
+bool tm_attachment_is_settled(const struct tm_attachment *a, ktime_t at);
 /* TIDEMARK_LIVE_* */
 u32 tm_attachment_live_state(const struct tm_attachment *a);
 void tm_attachment_get_info(struct tm_attachment *a, struct tidemark_info *ret_info);

@@ -17,8 +17,8 @@
  *       when it completes (interposer.c, look_back()).
  *   C3  The frozen set leaves the tracker only by a commit with every chunk done
  *       while the cut is active; in each other case it goes back into dirty.
- *       It also goes back after the commit of a cut that was made before the writes
- *       of the time before the attachment are sure to have landed.
+ *       It also goes back after the commit of a cut that was made before the attachment
+ *       had settled: a write of before it may have landed behind the reader.
  *   C4  While file systems are frozen nothing waits for user space, for I/O, or for
  *       memory.
  */
@@ -139,7 +139,19 @@ static u64 cut_all(struct tm_cut_part *parts, unsigned int nr)
 
 /* --------------------------------------------------------------------- running */
 
-static int prepare_one(const struct tm_cut_part *part)
+/* Does the freeze list have the device that a file system of its own is mounted from? */
+static bool is_frozen_by(const struct tm_attachment *a, const struct tidemark_devno *devnos,
+			 unsigned int nr)
+{
+	dev_t used = a->stacked ? disk_devt(dm_disk(a->md)) : a->live->bd_dev;
+
+	while (nr--)
+		if (MKDEV(devnos[nr].major, devnos[nr].minor) == used)
+			return true;
+	return false;
+}
+
+static int prepare_one(const struct tm_cut_part *part, bool settles)
 {
 	struct tm_attachment *a = part->attachment;
 	bool fuzzy = part->flags & TIDEMARK_CUT_FUZZY;
@@ -151,7 +163,9 @@ static int prepare_one(const struct tm_cut_part *part)
 	if (READ_ONCE(a->cut_state) != TIDEMARK_CUT_NONE)
 		return -EBUSY;
 	if (part->flags & TIDEMARK_CUT_STREAM)
-		r = tm_stream_check_start(a);
+		r = settles || tm_attachment_is_settled(a, ktime_get()) ?
+			    tm_stream_check_start(a) :
+			    -EINPROGRESS;
 	if (!r)
 		r = tm_tracker_prepare_cut(&a->tracker, fuzzy);
 	if (r || fuzzy)
@@ -170,19 +184,31 @@ static void unprepare(struct tm_cut_part *parts, unsigned int nr)
 	}
 }
 
-static int prepare_all(struct tm_cut_part *parts, unsigned int nr)
+static int prepare_all(struct tm_cut_part *parts, unsigned int nr,
+		       const struct tidemark_devno *freeze, unsigned int nr_freeze)
 {
 	unsigned int i;
 	int r;
 
 	for (i = 0; i < nr; i++) {
-		r = prepare_one(&parts[i]);
+		r = prepare_one(&parts[i], is_frozen_by(parts[i].attachment, freeze, nr_freeze));
 		if (r) {
 			unprepare(parts, i);
 			return r;
 		}
 	}
 	return 0;
+}
+
+/* What is mounted there has completed all its writes, those of before the attachment too. */
+static void settle_frozen(struct tm_cut_part *parts, unsigned int nr,
+			  const struct tidemark_devno *freeze, unsigned int nr_freeze)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (is_frozen_by(parts[i].attachment, freeze, nr_freeze))
+			WRITE_ONCE(parts[i].attachment->settled_at, 0);
 }
 
 static void count_all(struct tm_cut_part *parts, unsigned int nr)
@@ -207,7 +233,7 @@ static int run_locked(struct tm_cut_part *parts, unsigned int nr_parts,
 
 	if (!files)
 		return -ENOMEM;
-	r = prepare_all(parts, nr_parts);
+	r = prepare_all(parts, nr_parts, freeze, nr_freeze);
 	if (r)
 		goto out;
 	r = freeze_all(freeze, nr_freeze, files);
@@ -215,6 +241,7 @@ static int run_locked(struct tm_cut_part *parts, unsigned int nr_parts,
 		unprepare(parts, nr_parts);
 		goto out;
 	}
+	settle_frozen(parts, nr_parts, freeze, nr_freeze);
 	*ret_time_ns = cut_all(parts, nr_parts);
 	thaw_all(files, nr_freeze);
 	count_all(parts, nr_parts);
@@ -320,7 +347,7 @@ int tm_cut_commit(struct tm_attachment *a, u64 epoch, const u8 base[TIDEMARK_BAS
 		r = -EBUSY;
 	if (!r) {
 		end_locked(a);
-		if (ktime_before(a->cut_at, READ_ONCE(a->settled_at)))
+		if (!tm_attachment_is_settled(a, a->cut_at))
 			tm_tracker_undo_cut(&a->tracker);
 		tm_tracker_finish_cut(&a->tracker);
 		tm_attachment_set_base(a, base);

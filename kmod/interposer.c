@@ -466,7 +466,7 @@ out_with_disk:
 void dm_internal_suspend_fast(struct mapped_device *md);
 void dm_internal_resume_fast(struct mapped_device *md);
 
-bool tm_interposer_drain(struct gendisk *gendisk)
+void tm_interposer_drain(struct gendisk *gendisk)
 {
 	struct mapped_device *mapped;
 	unsigned int memory;
@@ -474,15 +474,14 @@ bool tm_interposer_drain(struct gendisk *gendisk)
 	if (queue_is_mq(gendisk->queue)) {
 		memory = blk_mq_freeze_queue(gendisk->queue);
 		blk_mq_unfreeze_queue(gendisk->queue, memory);
-		return true;
+		return;
 	}
 	mapped = dm_get_md(disk_devt(gendisk));
 	if (!mapped)
-		return false;
+		return;
 	dm_internal_suspend_fast(mapped);
 	dm_internal_resume_fast(mapped);
 	dm_put(mapped);
-	return true;
 }
 
 static struct tm_disk *find_or_create_disk(struct gendisk *gendisk)

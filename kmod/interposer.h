@@ -34,12 +34,12 @@ enum tm_bio_fate tm_interposer_resubmit(struct bio *bio);
  */
 int tm_interposer_attach(struct tm_attachment *a);
 /*
- * Wait until each write has completed that was submitted before the attachment was
- * on its disk: it passed unseen and could land after the first image was read. New
- * writes wait meanwhile. false: this kind of device (bio-based, not device-mapper)
- * cannot tell. May sleep, for as long as the device takes.
+ * Wait until what is in the disk's queue has completed: it may have passed unseen, and
+ * could land after the first image was read. New writes wait meanwhile. Nothing is
+ * waited for on bio-based devices that are not device-mapper's, and nowhere for bios
+ * that are in no queue yet. May sleep, for as long as the device takes.
  */
-bool tm_interposer_drain(struct gendisk *gendisk);
+void tm_interposer_drain(struct gendisk *gendisk);
 /* Take it off. On return no CPU looks at it. Writes in flight may still be. May sleep. */
 void tm_interposer_detach(struct tm_attachment *a);
 

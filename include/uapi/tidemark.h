@@ -146,7 +146,8 @@ struct tidemark_info {
 	__u32 chunk_bytes;
 	__u32 stall_ms;
 	__u32 live_state; /**< TIDEMARK_LIVE_* */
-	__u32 reserved[3];
+	__u32 settle_ms;  /**< so long may writes of before the attachment still be on their way */
+	__u32 reserved[2];
 };
 
 /**
@@ -200,12 +201,20 @@ struct tidemark_cut_volume {
  * or not, and is dirty in the next epoch in both cases. A write submitted after
  * the completion of one that is not in the image is not in the image either.
  *
+ * A write that was submitted before the attachment was made is not tracked, and can
+ * land after the image was read. So a cut made before the attachment has settled
+ * (tidemark_info.settle_ms) leaves its frozen set in the dirty set when it is
+ * committed, and cannot turn the stream on. A freeze list that has the live device
+ * itself (the mapped one, where that is the way in) settles it: what is mounted there has completed its writes, and the caller
+ * says so that nobody else writes the device.
+ *
  * Errors: -EINVAL (counts, flags, a channel twice), -EBADF (channel_fd is no
  * channel), -EBUSY (a volume has a cut that was not ended; a file system is
  * frozen by someone else), -ENXIO (no such block device in the freeze list),
  * -EOPNOTSUPP (TIDEMARK_CUT_STREAM where the table says "track"), -EAGAIN
- * (TIDEMARK_CUT_STREAM without room in the ring for the cut's record), -ENOMEM, or
- * what the file system's freeze returns. On error nothing was cut and nothing stays
+ * (TIDEMARK_CUT_STREAM without room in the ring for the cut's record), -EINPROGRESS
+ * (TIDEMARK_CUT_STREAM before the attachment has settled), -ENOMEM, or what the file
+ * system's freeze returns. On error nothing was cut and nothing stays
  * frozen; but after -EFAULT the volumes may be cut, by when the answer could not be
  * written: close the channels.
  */

@@ -189,8 +189,10 @@ thaw_if_frozen() {
 	fsfreeze --unfreeze "$1" 2>/dev/null || true
 }
 
+# A test knows what is on its way when it attaches. load_module settle_ms=60000 is what
+# users have.
 load_module() {
-	check modprobe dm-tidemark "$@"
+	check modprobe dm-tidemark settle_ms=0 "$@"
 	cleanup unload_module_if_loaded
 }
 
@@ -223,7 +225,7 @@ test_disk_says() {
 # protect_ext4 DEVICE DISK: a mounted ext4 on DEVICE (/mnt/data), attached, and a
 # repository on DISK in $TIDEMARK_REPOSITORY.
 protect_ext4() {
-	load_module
+	load_module settle_ms=60000
 	make_ext4 "$1"
 	mount_ext4 "$1" /mnt/data
 	make_ext4 "$2"
