@@ -7,9 +7,9 @@
 # beside this file shows a whole test.
 #
 # Set by the harness: STAGE, how often this test has been booted, from 1; LONG, not
-# empty for the long form; SEED, for what is done at random.
+# empty for the long form; SEED, for what is done at random; SLOW, for how long to wait.
 
-: "${STAGE:=1}" "${LONG:=}" "${SEED:=$RANDOM}"
+: "${STAGE:=1}" "${LONG:=}" "${SEED:=$RANDOM}" "${SLOW:=1}"
 cleanups=()
 
 # In a console (make vm-shell) a typing error must not end the machine.
@@ -91,9 +91,9 @@ refused() {
 	grep -qF -- "$text" /tmp/refused || fail "does not say '$text': $*"
 }
 
-# wait_until 30 COMMAND...: try once every 0.1 s, give up after 30 s.
+# wait_until 30 COMMAND...: try once every 0.1 s, give up after 30 s, or SLOW times that.
 wait_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || fail "still not true: $*"
