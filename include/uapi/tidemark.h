@@ -57,7 +57,8 @@
  *
  *   Closing the channel (the kernel does it when the agent is killed) aborts a
  *   running cut: its frozen set goes back into the dirty set, held writes go on
- *   at once, tracking goes on. An agent that lives but stops draining the ring
+ *   at once, tracking goes on. It is closed when the last copy of its descriptor
+ *   and the last of its mappings are gone; until then it stays bound. An agent that lives but stops draining the ring
  *   delays a write by at most stall_ms, once; then the cut is lost (below).
  *   Nothing that an agent does or fails to do makes a write fail.
  *

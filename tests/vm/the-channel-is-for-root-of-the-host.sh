@@ -10,7 +10,7 @@
 #
 # vm: disks=32M mem=768 timeout=120
 
-# shellcheck source=../lib.sh
+# shellcheck source=lib.sh
 . lib.sh
 
 requires module:dm-tidemark dmsetup channelcalls

@@ -9,7 +9,7 @@
 #
 # vm: disks=32M mem=768 timeout=180
 
-# shellcheck source=../lib.sh
+# shellcheck source=lib.sh
 . lib.sh
 
 requires module:dm-tidemark module:scsi_debug module:dm-flakey dmsetup rawagent
@@ -90,7 +90,8 @@ for how in "1 error_writes" ""; do
 	for chunk in 4 5 6; do
 		write_chunk "$chunk" || fail "a write to a sound device failed"
 	done
-	image | grep '^frozen 512 '
+	# Three that failed, two of them and another that did not; the cut changed nothing.
+	image | grep '^frozen 4 '
 	same_device /tmp/image /dev/vda
 	write_chunk 9
 	image | grep '^frozen 1 '
