@@ -45,6 +45,10 @@ volume_says() {
 	[[ $(dmsetup status volume) == *" $1 "* ]]
 }
 
+make_volume() {
+	check dmsetup create volume --table "0 $sectors tidemark stream /dev/vda 0 2 stall_ms 5000"
+}
+
 image_is_exact() {
 	check rawagent image /dev/mapper/volume /dev/vda /tmp/image full
 	same_device /tmp/image /dev/vda
@@ -68,7 +72,7 @@ load_module
 make_ext4 /dev/vdb
 mount_ext4 /dev/vdb /mnt/data
 check faults attach /dev/vda "track /dev/vda 8"
-check dmsetup create volume --table "0 $sectors tidemark stream /dev/vda 0 2 stall_ms 5000"
+make_volume
 cleanup remove_if_there volume
 
 check faults calls volume /dev/vda "track /dev/vda 8" /dev/vdb
@@ -92,17 +96,19 @@ for what in failslab fail_page_alloc; do
 done
 
 echo "--- no memory for flights: the reserve, and then the queue"
+check dmsetup remove volume
+make_volume # its CPUs have no flights yet
 echo Y >"$inject/failslab/cache-filter"
 [ "$(cat /sys/kernel/slab/tm_flight/failslab)" = 1 ] || fail "tm_flight is not marked: see args= above"
 echo 1 >/sys/kernel/tracing/events/workqueue/workqueue_queue_work/enable
 inject_all failslab 100
 check fio --name=flights --filename=/dev/vda --direct=1 --ioengine=libaio --iodepth=512 \
 	--rw=randwrite --bs=4k --size=32m --verify=crc32c --group_reporting --minimal
+grep -m 1 'function=take_in' /sys/kernel/tracing/trace || fail "nothing was queued for a flight"
 overtake_a_cut
 inject_all failslab 0
 echo N >"$inject/failslab/cache-filter"
 echo 0 >/sys/kernel/tracing/events/workqueue/workqueue_queue_work/enable
-grep -m 1 'function=take_in' /sys/kernel/tracing/trace || fail "nothing was queued for a flight"
 image_is_exact
 
 echo "--- a disk that fails requests"
