@@ -2,15 +2,22 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * hog MIB: fill that much memory with what does not compress, and change a word of
- * each page again and again, in random order, until killed. Each time around the
- * page must be as it was left: what swap gave back is checked.
+ * hog MIB: fill that much memory with what does not compress, and then, until killed,
+ * push one MiB after the other out to swap; each comes back OUT_MAX turns later, has
+ * to be as it was left, and is changed. So swap is written at a steady pace however
+ * much memory there is, and never by more than is asked for.
  */
 #include <err.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#define PAGE_WORDS 512
+#define PIECE_BYTES   (1 << 20)
+#define PAGE_WORDS    512
+#define PIECE_PAGES   (PIECE_BYTES / 8 / PAGE_WORDS)
+#define OUT_MAX       32
+#define TURN_US       20000
 
 static uint64_t random_state = 1;
 
@@ -24,24 +31,46 @@ static uint64_t random_u64(void)
 	return z ^ z >> 31;
 }
 
+static void change(uint64_t *piece, uint64_t *expected)
+{
+	unsigned int i;
+
+	for (i = 0; i < PIECE_PAGES; i++)
+		expected[i] = piece[i * PAGE_WORDS] = random_u64();
+}
+
+static void check(const uint64_t *piece, const uint64_t *expected)
+{
+	unsigned int i;
+
+	for (i = 0; i < PIECE_PAGES; i++)
+		if (piece[i * PAGE_WORDS] != expected[i])
+			errx(1, "a page is not as it was left");
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t nr_pages = argc == 2 ? strtoull(argv[1], NULL, 0) * 256 : 0;
-	uint64_t *memory = aligned_alloc(4096, nr_pages * 4096), *page, i;
-	uint32_t *expected = calloc(nr_pages, sizeof(*expected));
+	uint64_t nr = argc == 2 ? strtoull(argv[1], NULL, 0) : 0, turn, i;
+	uint64_t (*pieces)[PIECE_BYTES / 8], (*expected)[PIECE_PAGES];
 
-	if (!nr_pages || !memory || !expected)
-		errx(1, "usage: hog MIB");
-	for (i = 0; i < nr_pages * PAGE_WORDS; i++)
-		memory[i] = random_u64();
-	for (i = 0; i < nr_pages; i++)
-		expected[i] = (uint32_t)memory[i * PAGE_WORDS];
-	for (;;) {
-		i = random_u64() % nr_pages;
-		page = memory + i * PAGE_WORDS;
-		if ((uint32_t)page[0] != expected[i])
-			errx(1, "page %llu is not as it was left", (unsigned long long)i);
-		page[0] = random_u64();
-		expected[i] = (uint32_t)page[0];
+	if (nr <= OUT_MAX)
+		errx(1, "usage: hog MIB, more than %d", OUT_MAX);
+	pieces = mmap(NULL, nr * PIECE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expected = calloc(nr, sizeof(*expected));
+	if (pieces == MAP_FAILED || !expected || mlock(expected, nr * sizeof(*expected)))
+		err(1, "%s MiB", argv[1]);
+	for (turn = 0; turn < nr; turn++) {
+		for (i = 0; i < PIECE_BYTES / 8; i++)
+			pieces[turn][i] = random_u64();
+		change(pieces[turn], expected[turn]);
+	}
+	for (;; turn++) {
+		if (madvise(pieces[turn % nr], PIECE_BYTES, MADV_PAGEOUT))
+			err(1, "MADV_PAGEOUT");
+		i = (turn - OUT_MAX) % nr;
+		check(pieces[i], expected[i]);
+		change(pieces[i], expected[i]);
+		usleep(TURN_US);
 	}
 }

@@ -3,23 +3,24 @@
 # Copyright (C) 2026 the Tidemark authors
 #
 # The whole swap is attached and backed up while memory is short: reclaim goes through
-# the module, held writes included, and never waits for itself; the points are exact.
+# the module, held writes included, and never waits for itself; what comes back from
+# swap is what went there, and the points are exact.
 #
-# vm: disks=256M,768M,256M mem=640 timeout=300
+# vm: disks=384M,512M,384M mem=512 timeout=240
 
-# shellcheck source=../lib.sh
+# shellcheck source=lib.sh
 . lib.sh
-# shellcheck source=../lib-devices.sh
+# shellcheck source=lib-devices.sh
 . lib-devices.sh
 
 requires tidemark module:dm-tidemark hog same
 
-swapped_out() {
-	awk '/^pswpout/ { print $2 }' /proc/vmstat
+vmstat() {
+	awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat
 }
 
 has_swapped() {
-	[ "$(swapped_out)" -ge "$1" ]
+	[ "$(vmstat pswpout)" -ge "$1" ]
 }
 
 available_mib() {
@@ -42,18 +43,20 @@ cleanup swapoff -a
 check tidemark attach /dev/vda --name swap
 cleanup tidemark detach swap
 
-# So much that some 100 MiB of it are always on the disk.
-hog $(($(available_mib) + 100)) &
+# All of it fits, and not much else: a backup's page cache makes memory short.
+hog $(($(available_mib) - 48)) &
 hog=$!
 cleanup kill_if_running "$hog"
-wait_until 60 has_swapped 20000
+wait_until 60 has_swapped 10000
+scanned=$(vmstat pgscan_kswapd)
 for round in full first second; do
-	before=$(swapped_out)
+	before=$(vmstat pswpout)
 	echo "== $round backup"
 	check tidemark backup swap
 	wait_until 60 has_swapped $((before + 1000))
 done
 [ "$(status_word swap held)" -gt 0 ] || fail "reclaim never came in the reader's way"
+[ "$(vmstat pgscan_kswapd)" -gt "$scanned" ] || fail "memory was never short"
 kill "$hog" || fail "the hog was not running any more"
 wait "$hog" || true
 
