@@ -11,7 +11,7 @@
 #
 # vm: disks=64M,32M mem=896 timeout=240 long=36000
 
-# shellcheck source=../lib.sh
+# shellcheck source=lib.sh
 . lib.sh
 
 requires module:dm-tidemark dmsetup rawagent hostile overwriter
