@@ -60,6 +60,7 @@ struct tm_attachment {
 	u64 epoch;                  /* mutex; the cut's instant raises it */
 	u64 cut_seq;                /* gate: of this attachment's latest cut */
 	ktime_t cut_at;             /* mutex; the latest cut's instant */
+	bool cut_preserves;         /* gate; the latest cut's: it is not fuzzy */
 	int cut_state;              /* TIDEMARK_CUT_*; cut.c has the transitions */
 	atomic64_t nr_lost;         /* cuts, since attach */
 

@@ -116,6 +116,7 @@ static void cut_one_locked(struct tm_cut_part *part, u64 cut_seq)
 	a->cut_seq = cut_seq;
 	tm_stream_cut_locked(a, part->flags & TIDEMARK_CUT_STREAM, a->epoch, cut_seq);
 	a->cut_at = ktime_get();
+	a->cut_preserves = !(part->flags & TIDEMARK_CUT_FUZZY);
 	part->ret_epoch = a->epoch;
 	WRITE_ONCE(a->epoch, a->epoch + 1);
 	tm_ring_show_cut(tm_channel_ring(a->channel), TIDEMARK_CUT_ACTIVE, TIDEMARK_LOST_NOT);

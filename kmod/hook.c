@@ -4,9 +4,9 @@
  *
  * The ftrace backend. A callback at the entry of submit_bio_noacct() looks at the
  * bio and, where it is wanted, lets the function continue at deliver() instead:
- * same argument, same stack, the submitter's own context. deliver() ends in a tail
- * call of submit_bio_noacct(), which passes the callback again and is let through,
- * because the bio carries a flight by then (interposer.c).
+ * same argument, same stack, the submitter's own context. deliver() ends in a jump
+ * back into submit_bio_noacct(), behind the instruction that calls ftrace: whoever
+ * traces the function sees the call once.
  *
  * deliver() must leave no frame behind: the core may sleep for long in the tail
  * call, and a frame of ours there would return into a module that is gone. The
@@ -22,17 +22,47 @@
 #include <linux/bio.h>
 #include <linux/ftrace.h>
 #include <linux/mutex.h>
+#include <linux/stringify.h>
+
+#include <asm/text-patching.h>
 
 #include "interposer.h"
 
 static DEFINE_MUTEX(hook_mutex);
 static unsigned int nr_users; /* hook_mutex */
 
+/*
+ * The call of ftrace, five bytes, stands at the entry of each function, behind the
+ * landing pad of indirect branches where the kernel has those.
+ */
+#ifdef CONFIG_X86_KERNEL_IBT
+#define SITE 4
+#else
+#define SITE 0
+#endif
+#define SITE_BYTES 5
+
+tm_submit_result_t submit_behind_site(struct bio *bio);
+asm(".set submit_behind_site, submit_bio_noacct + " __stringify(SITE + SITE_BYTES));
+
+/* A call while somebody traces the function, else one of the two ways to do nothing. */
+static bool site_is_there(void)
+{
+	static const u8 nops[][SITE_BYTES] = {
+		{ 0x0f, 0x1f, 0x44, 0x00, 0x00 },
+		{ 0x66, 0x66, 0x66, 0x66, 0x90 },
+	};
+	const u8 *site = (const u8 *)submit_bio_noacct + SITE;
+
+	return site[0] == CALL_INSN_OPCODE || !memcmp(site, nops[0], SITE_BYTES) ||
+	       !memcmp(site, nops[1], SITE_BYTES);
+}
+
 static notrace tm_submit_result_t deliver(struct bio *bio)
 {
 	if (tm_interposer_submit(bio) == TM_BIO_HELD)
 		return TM_SUBMITTED_LATER;
-	return submit_bio_noacct(bio);
+	return submit_behind_site(bio);
 }
 
 static notrace void on_submit(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
@@ -55,6 +85,8 @@ static struct ftrace_ops hook_ops = {
  */
 int tm_hook_init(void)
 {
+	if (!site_is_there())
+		return -EOPNOTSUPP;
 	return ftrace_set_filter(&hook_ops, "submit_bio_noacct", strlen("submit_bio_noacct"), 1);
 }
 

@@ -90,11 +90,6 @@ static __always_inline struct tm_disk *find_disk(const struct gendisk *gendisk)
 
 static void land(struct bio *bio);
 
-struct tm_flight *tm_flight_of(struct bio *bio)
-{
-	return bio->bi_private;
-}
-
 static __always_inline bool is_seen(const struct bio *bio, const struct gendisk *gendisk)
 {
 	const struct tm_flight *flight = bio->bi_private;
@@ -193,118 +188,87 @@ static __always_inline void take_off(struct bio *bio, struct tm_flight *flight,
 
 static __always_inline bool must_hold(const struct tm_attachment *a, u64 first, u64 last)
 {
-	return tm_cut_is_active(a) && tm_tracker_any_frozen(&a->tracker, first, last);
+	return tm_cut_is_active(a) && a->cut_preserves &&
+	       tm_tracker_any_frozen(&a->tracker, first, last);
 }
 
-struct pass {
-	enum tm_bio_fate fate;
-	bool again;
-	bool recording;
-	struct tm_stream_part part;
+/* Who wants more of a write than to have its chunks marked. */
+struct notes {
+	struct tm_attachment *stream; /* the first one that has no record of it yet */
+	struct tm_attachment *holder; /* the first one in which a chunk is frozen */
+	bool more_streams;
 };
 
-static void take_record_locked(struct tm_attachment *a, struct bio *bio, struct pass *ret)
+/* Each attachment that the write touches takes note (T1, S1). */
+static __always_inline struct notes note_locked(const struct tm_flight *flight)
 {
-	switch (tm_stream_take_locked(a, bio, &ret->part)) {
-	case TM_STREAM_RECORDS:
-		ret->recording = true;
-		ret->again |= !ret->part.is_last;
-		break;
-	case TM_STREAM_WAITS:
-		ret->fate = TM_BIO_HELD;
-		ret->again = false;
-		break;
-	case TM_STREAM_IS_OFF:
-		ret->again = true;
-		break;
-	}
-}
-
-/*
- * Each attachment that the write touches takes note. One stream takes its record;
- * where there are more of them, or a chunk is frozen too, another pass is needed.
- */
-static void pass_locked(struct bio *bio, struct pass *ret)
-{
-	struct tm_flight *flight = tm_flight_of(bio);
-	struct tm_attachment *a, *holder = NULL, *stream = NULL;
+	struct notes notes = {};
+	struct tm_attachment *a;
 	u64 first, last;
 	bool touched;
 
-	ret->fate = TM_BIO_PASSED;
-	ret->recording = false;
-	ret->again = false;
 	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
 		touched = touches(a, flight, &first, &last);
 		if (tm_stream_wants(&a->stream, a->serial, flight) &&
 		    (touched || !flight->nr_sectors)) {
-			ret->again = stream != NULL;
-			stream = stream ?: a;
+			notes.more_streams = notes.stream != NULL;
+			notes.stream = notes.stream ?: a;
 		}
 		if (!touched)
 			continue;
 		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
-		if (!holder && must_hold(a, first, last))
-			holder = a;
+		if (unlikely(must_hold(a, first, last)) && !notes.holder)
+			notes.holder = a;
 	}
-	if (stream) {
-		take_record_locked(stream, bio, ret);
-		ret->again |= ret->recording && holder;
-	} else if (holder) {
-		tm_preserve_hold_locked(holder, bio);
-		ret->fate = TM_BIO_HELD;
-	}
-}
-
-/* Inside the gate, which it leaves. */
-static noinline enum tm_bio_fate see_closely(struct bio *bio, unsigned long flags)
-{
-	struct pass pass;
-
-	for (;;) {
-		pass_locked(bio, &pass);
-		if (pass.recording)
-			rcu_read_lock(); /* for the ring: tm_ring_destroy() */
-		tm_gate_exit(flags);
-		if (pass.recording) {
-			tm_stream_record(&pass.part, bio);
-			rcu_read_unlock();
-		}
-		if (!pass.again)
-			return pass.fate;
-		flags = tm_gate_enter();
-	}
+	return notes;
 }
 
 /*
- * What most writes need: to have their chunks marked. false: there is more to do, and
- * pass_locked() does it all, in this very passage of the gate (S1).
+ * One passage of the gate takes one record; where there is more to do the write is noted
+ * once more, by those who have come meanwhile as well.
  */
-static __always_inline bool note_locked(const struct tm_flight *flight)
+static noinline enum tm_bio_fate see_closely(struct bio *bio)
 {
-	struct tm_attachment *a;
-	u64 first, last;
+	enum tm_stream_verdict verdict;
+	struct notes notes;
+	unsigned long flags;
 
-	list_for_each_entry(a, &flight->disk->attachments, on_disk) {
-		if (unlikely(READ_ONCE(a->stream.on)))
-			return false;
-		if (!touches(a, flight, &first, &last))
-			continue;
-		tm_tracker_mark_dirty_locked(&a->tracker, first, last);
-		if (unlikely(must_hold(a, first, last)))
-			return false;
+	for (;;) {
+		flags = tm_gate_enter();
+		notes = note_locked(tm_flight_of(bio));
+		if (!notes.stream)
+			break;
+		verdict = tm_stream_record(notes.stream, bio, flags);
+		if (verdict == TM_STREAM_WAITS)
+			return TM_BIO_HELD;
+		if (verdict == TM_STREAM_RECORDED && !notes.more_streams && !notes.holder)
+			return TM_BIO_PASSED;
 	}
-	return true;
+	if (notes.holder)
+		tm_preserve_hold_locked(notes.holder, bio);
+	tm_gate_exit(flags);
+	return notes.holder ? TM_BIO_HELD : TM_BIO_PASSED;
 }
 
-/* Inside the gate, which it leaves. */
+/* Inside the gate, which it leaves. What most writes need is done in one passage. */
 static __always_inline enum tm_bio_fate see(struct bio *bio, const struct tm_flight *flight,
 					    unsigned long flags)
 {
-	if (unlikely(!note_locked(flight)))
-		return see_closely(bio, flags);
-	tm_gate_exit(flags);
-	return TM_BIO_PASSED;
+	struct notes notes = note_locked(flight);
+	enum tm_stream_verdict verdict;
+
+	if (likely(!notes.stream && !notes.holder)) {
+		tm_gate_exit(flags);
+		return TM_BIO_PASSED;
+	}
+	if (notes.holder || notes.more_streams) {
+		tm_gate_exit(flags);
+		return see_closely(bio);
+	}
+	verdict = tm_stream_record(notes.stream, bio, flags);
+	if (unlikely(verdict == TM_STREAM_GOES_ON))
+		return see_closely(bio);
+	return verdict == TM_STREAM_WAITS ? TM_BIO_HELD : TM_BIO_PASSED;
 }
 
 static enum tm_bio_fate see_write(struct bio *bio)

@@ -23,7 +23,11 @@ bool tm_interposer_wants(struct bio *bio);
 /* For the hook: see the bio, in the submitter's context. Never sleeps. */
 enum tm_bio_fate tm_interposer_submit(struct bio *bio);
 
-struct tm_flight *tm_flight_of(struct bio *bio);
+/* Of a bio that was seen and has not landed. */
+static inline struct tm_flight *tm_flight_of(const struct bio *bio)
+{
+	return bio->bi_private;
+}
 
 /* For a bio that was held and need not be any more: look on, submit if it passes. May sleep. */
 enum tm_bio_fate tm_interposer_resubmit(struct bio *bio);

@@ -19,7 +19,7 @@ static int __init tidemark_init(void)
 		return r;
 	r = tm_hook_init();
 	if (r) {
-		pr_err("tidemark: cannot hook submit_bio_noacct: this kernel cannot trace it\n");
+		pr_err("tidemark: cannot hook submit_bio_noacct: this kernel cannot trace it at its entry\n");
 		goto out_with_interposer;
 	}
 	r = tm_channel_init();

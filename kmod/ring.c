@@ -10,7 +10,7 @@
  * ever wraps.
  *
  * The consumer's page is the only thing that user space can write, and its
- * position is the only thing read from it: once per reservation, and checked. One
+ * position is the only thing read from it: when the room is needed, and checked. One
  * that makes no sense breaks the ring for good, because from then on nobody can
  * say what was read.
  *
@@ -25,38 +25,7 @@
 #include <linux/poll.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
-#include <linux/wait.h>
-#include <uapi/tidemark.h>
-
-struct tm_ring {
-	/* Set in create, then constant. */
-	u32 bytes;
-	unsigned int nr_pages;
-	struct page **pages; /* the data area, then itself again */
-	void *data;
-	struct tidemark_ring_producer *producer;
-	struct tidemark_ring_consumer *consumer;
-
-	raw_spinlock_t lock; /* inside the gate */
-	u64 reserved_pos;           /* lock */
-	u64 published_pos;          /* lock */
-	u64 consumed_pos;           /* lock; the last position that made sense */
-	u64 seq;                    /* lock */
-	bool broken;                /* lock; sticky */
-	bool stream_is_open;        /* lock */
-	wait_queue_head_t readers;
-	/*
-	 * lock; by position in units of the alignment: how many units the record there
-	 * takes once it is complete, 0 while it is being written.
-	 */
-	u16 *complete_units;
-};
-
-/* What the stream leaves free, so that the record of a cut finds room. */
-#define SPARE_BYTES 256
 
 static void free_pages_of(struct tm_ring *ring)
 {
@@ -96,6 +65,7 @@ struct tm_ring *tm_ring_create(u32 bytes)
 	ring->bytes = bytes;
 	ring->nr_pages = bytes >> PAGE_SHIFT;
 	raw_spin_lock_init(&ring->lock);
+	ring->time_jiffies = jiffies - 1;
 	init_waitqueue_head(&ring->readers);
 	ring->producer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	ring->consumer = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -109,9 +79,22 @@ struct tm_ring *tm_ring_create(u32 bytes)
 	return ring;
 }
 
+static bool all_is_published(struct tm_ring *ring)
+{
+	unsigned long flags;
+	bool all;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	all = ring->published_pos == ring->reserved_pos;
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	return all;
+}
+
 void tm_ring_destroy(struct tm_ring *ring)
 {
-	/* For those who have reserved for the stream, up to their last look at the ring. */
+	while (!all_is_published(ring))
+		usleep_range(100, 1000);
+	/* For who published last, up to its last look at the ring: tm_ring_publish(). */
 	synchronize_rcu();
 	vunmap(ring->data);
 	kvfree(ring->complete_units);
@@ -121,28 +104,13 @@ void tm_ring_destroy(struct tm_ring *ring)
 	kfree(ring);
 }
 
-/* The partner of acquire is the consumer's store: what it read may be overwritten. */
-static int look_at_consumer_locked(struct tm_ring *ring)
-{
-	u64 pos = smp_load_acquire(&ring->consumer->consumer_pos);
-
-	lockdep_assert_held(&ring->lock);
-	if (pos - ring->consumed_pos > ring->published_pos - ring->consumed_pos ||
-	    pos % TIDEMARK_RECORD_ALIGN)
-		ring->broken = true;
-	if (ring->broken)
-		return -EPROTO;
-	ring->consumed_pos = pos;
-	return 0;
-}
-
 u64 tm_ring_room(struct tm_ring *ring)
 {
 	unsigned long flags;
 	u64 room;
 
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	look_at_consumer_locked(ring);
+	tm_ring_look_at_consumer_locked(ring);
 	room = ring->bytes - (ring->reserved_pos - ring->consumed_pos);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	return room;
@@ -153,113 +121,48 @@ u32 tm_ring_part_bytes(const struct tm_ring *ring)
 	return min_t(u32, ring->bytes / 4, SZ_1M);
 }
 
-static u16 *complete_units_at(struct tm_ring *ring, u64 pos)
-{
-	return ring->complete_units + (pos & (ring->bytes - 1)) / TIDEMARK_RECORD_ALIGN;
-}
-
-static u32 record_bytes(u32 payload_bytes)
-{
-	return ALIGN(sizeof(struct tidemark_record) + payload_bytes, TIDEMARK_RECORD_ALIGN);
-}
-
-static int reserve_locked(struct tm_ring *ring, u32 payload_bytes, u32 spare,
-			  struct tm_reservation *ret)
-{
-	u32 bytes = record_bytes(payload_bytes);
-	int r = look_at_consumer_locked(ring);
-
-	if (r)
-		return r;
-	if (ring->reserved_pos + bytes + spare - ring->consumed_pos > ring->bytes)
-		return -EAGAIN;
-	*ret = (struct tm_reservation){
-		.ring = ring,
-		.pos = ring->reserved_pos,
-		.seq = ++ring->seq,
-		.bytes = bytes,
-	};
-	*complete_units_at(ring, ret->pos) = 0;
-	ring->reserved_pos += bytes;
-	return 0;
-}
-
-static int reserve_any(struct tm_ring *ring, u32 payload_bytes, struct tm_reservation *ret)
+static s64 reserve(struct tm_ring *ring, u32 payload_bytes)
 {
 	unsigned long flags;
-	int r;
+	s64 pos;
 
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	r = reserve_locked(ring, payload_bytes, 0, ret);
+	pos = tm_ring_look_at_consumer_locked(ring);
+	if (!pos)
+		pos = tm_ring_reserve_locked(ring, payload_bytes, 0);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
-	return r;
+	return pos;
 }
 
-int tm_ring_reserve(struct tm_ring *ring, u32 payload_bytes, struct tm_reservation *ret)
+/* What was published out of turn follows. */
+void tm_ring_catch_up_locked(struct tm_ring *ring)
 {
-	unsigned long flags;
-	int r = -ESHUTDOWN;
-
-	raw_spin_lock_irqsave(&ring->lock, flags);
-	if (ring->stream_is_open)
-		r = reserve_locked(ring, payload_bytes, SPARE_BYTES, ret);
-	raw_spin_unlock_irqrestore(&ring->lock, flags);
-	return r;
-}
-
-static void publish(const struct tm_reservation *done)
-{
-	struct tm_ring *ring = done->ring;
-	unsigned long flags;
 	u16 units;
 
-	raw_spin_lock_irqsave(&ring->lock, flags);
-	*complete_units_at(ring, done->pos) = done->bytes / TIDEMARK_RECORD_ALIGN;
 	while (ring->published_pos != ring->reserved_pos &&
-	       (units = *complete_units_at(ring, ring->published_pos)))
+	       (units = *tm_ring_units_at(ring, ring->published_pos))) {
+		*tm_ring_units_at(ring, ring->published_pos) = 0;
 		ring->published_pos += units * TIDEMARK_RECORD_ALIGN;
-	/* Partner: the consumer's acquiring load. */
-	smp_store_release(&ring->producer->producer_pos, ring->published_pos);
-	raw_spin_unlock_irqrestore(&ring->lock, flags);
-}
-
-void tm_ring_publish(const struct tm_reservation *done)
-{
-	publish(done);
-	tm_ring_wake(done->ring);
-}
-
-void *tm_ring_fill(const struct tm_reservation *at, const struct tm_record *record)
-{
-	struct tm_ring *ring = at->ring;
-	struct tidemark_record *header = ring->data + (at->pos & (ring->bytes - 1));
-
-	*header = (struct tidemark_record){
-		.record_bytes = at->bytes,
-		.type = record->type,
-		.seq = at->seq,
-		.epoch = record->epoch,
-		.time_ns = ktime_get_real_ns(),
-		.chunk = record->chunk,
-		.sector = record->sector,
-		.nr_sectors = record->nr_sectors,
-		.payload_bytes = record->payload_bytes,
-		.flags = record->flags,
-	};
-	if (record->payload)
-		memcpy(header + 1, record->payload, record->payload_bytes);
-	return header + 1;
+	}
 }
 
 int tm_ring_append_now(struct tm_ring *ring, const struct tm_record *record)
 {
-	struct tm_reservation at;
-	int r = reserve_any(ring, record->payload_bytes, &at);
+	s64 pos = reserve(ring, record->payload_bytes);
+	struct tidemark_record *header;
 
-	if (r)
-		return r;
-	tm_ring_fill(&at, record);
-	publish(&at);
+	if (pos < 0)
+		return pos;
+	header = tm_ring_record_at(ring, pos);
+	header->type = record->type;
+	header->flags = record->flags;
+	header->epoch = record->epoch;
+	header->chunk = record->chunk;
+	header->sector = record->sector;
+	header->nr_sectors = record->nr_sectors;
+	if (record->payload_bytes)
+		memcpy(header + 1, record->payload, record->payload_bytes);
+	tm_ring_publish(ring, pos, tm_ring_record_bytes(record->payload_bytes), false);
 	return 0;
 }
 
@@ -348,7 +251,7 @@ __poll_t tm_ring_poll(struct tm_ring *ring, struct file *file, struct poll_table
 
 	poll_wait(file, &ring->readers, wait);
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	if (!look_at_consumer_locked(ring) && ring->consumed_pos != ring->published_pos)
+	if (!tm_ring_look_at_consumer_locked(ring) && ring->consumed_pos != ring->published_pos)
 		events |= EPOLLIN | EPOLLRDNORM;
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	/* User space cannot write the producer page: what stands there is ours. */

@@ -126,6 +126,7 @@ static bool start_locked(struct tm_attachment *a, u64 cut_seq)
 	starts = !stream->on;
 	if (starts) {
 		stream->ring = tm_channel_ring(a->channel);
+		stream->part_sectors = tm_ring_part_bytes(stream->ring) >> SECTOR_SHIFT;
 		stream->start_cut_seq = cut_seq;
 		WRITE_ONCE(stream->state, TIDEMARK_STREAM_ON);
 		tm_ring_set_stream(stream->ring, TIDEMARK_STREAM_ON, TIDEMARK_BEHIND_NOT);
@@ -217,39 +218,17 @@ static u32 record_type(const struct bio *bio)
 	}
 }
 
-static u32 record_flags(const struct bio *bio, bool is_first)
+static __always_inline u32 record_flags(const struct bio *bio, bool is_first, bool is_last)
 {
-	u32 flags = bio->bi_opf & REQ_FUA ? TIDEMARK_RECORD_FUA : 0;
+	u32 flags = is_last ? 0 : TIDEMARK_RECORD_MORE;
 
+	if (likely(!(bio->bi_opf & (REQ_FUA | REQ_PREFLUSH))))
+		return flags;
+	if (bio->bi_opf & REQ_FUA)
+		flags |= TIDEMARK_RECORD_FUA;
 	if (is_first && bio->bi_opf & REQ_PREFLUSH)
 		flags |= TIDEMARK_RECORD_PREFLUSH;
 	return flags;
-}
-
-/* What of the write is in the attachment and not recorded yet, cut to what a record can have. */
-static void describe(const struct tm_attachment *a, const struct bio *bio,
-		     struct tm_stream_part *ret)
-{
-	const struct tm_flight *flight = tm_flight_of((struct bio *)bio);
-	u64 end = flight->sector + flight->nr_sectors;
-	u64 left;
-
-	ret->record = (struct tm_record){ .type = record_type(bio), .epoch = a->epoch };
-	ret->skip_bytes = 0;
-	ret->is_last = true;
-	if (!tm_attachment_sectors(a, flight->next_sector, end - flight->next_sector,
-				   &ret->record.sector, &left))
-		left = 0;
-	ret->record.nr_sectors = left;
-	ret->record.flags = record_flags(bio, flight->next_sector == flight->sector);
-	if (ret->record.type != TIDEMARK_RECORD_WRITE)
-		return;
-	ret->record.nr_sectors = min_t(u64, left, tm_ring_part_bytes(a->stream.ring) >> SECTOR_SHIFT);
-	ret->record.payload_bytes = ret->record.nr_sectors << SECTOR_SHIFT;
-	ret->skip_bytes = (a->first_sector + ret->record.sector - flight->sector) << SECTOR_SHIFT;
-	ret->is_last = ret->record.nr_sectors == left;
-	if (!ret->is_last)
-		ret->record.flags |= TIDEMARK_RECORD_MORE;
 }
 
 /* The one at the head keeps its place; it is the worker that has it. */
@@ -270,71 +249,103 @@ static void wait_locked(struct tm_stream *stream, struct bio *bio)
 	raw_spin_unlock(&stream->lock);
 }
 
-static int reserve(struct tm_attachment *a, const struct tm_flight *flight,
-		   struct tm_stream_part *part)
-{
-	/* Whoever comes later does not overtake those who wait, as far as can be seen. */
-	if (!flight->waits_for_room && data_race(a->stream.waiting.head))
-		return -EAGAIN;
-	return tm_ring_reserve(a->stream.ring, part->record.payload_bytes, &part->at);
-}
-
-static void move_on(struct tm_flight *flight, const struct tm_attachment *a,
-		    const struct tm_stream_part *part)
+/* recorded: sectors of the attachment, up to where there are records now */
+static void move_on(struct tm_flight *flight, const struct tm_attachment *a, u64 recorded,
+		    bool is_last)
 {
 	flight->waits_for_room = false;
-	if (part->is_last) {
+	if (likely(is_last)) {
 		flight->recorded_upto = a->serial;
 		flight->next_sector = flight->sector;
 	} else {
-		flight->next_sector = a->first_sector + part->record.sector +
-				      part->record.nr_sectors;
+		flight->next_sector = a->first_sector + recorded;
 	}
 }
 
-enum tm_stream_verdict tm_stream_take_locked(struct tm_attachment *a, struct bio *bio,
-					     struct tm_stream_part *ret_part)
+static __always_inline s64 reserve(struct tm_attachment *a, const struct tm_flight *flight,
+				   u32 payload_bytes)
 {
-	struct tm_flight *flight = tm_flight_of(bio);
-	int r;
+	/* Whoever comes later does not overtake those who wait, as far as can be seen. */
+	if (unlikely(data_race(a->stream.waiting.head)) && !flight->waits_for_room)
+		return -EAGAIN;
+	return tm_ring_reserve(a->stream.ring, payload_bytes);
+}
 
-	tm_gate_assert_held();
-	describe(a, bio, ret_part);
-	if (!ret_part->record.type) {
-		tm_stream_lose(a, TIDEMARK_BEHIND_OPERATION);
-		return TM_STREAM_IS_OFF;
-	}
-	r = reserve(a, flight, ret_part);
-	switch (r) {
-	case 0:
-		move_on(flight, a, ret_part);
-		atomic64_inc(&a->stream.nr_recorded);
-		return TM_STREAM_RECORDS;
-	case -EAGAIN:
+/* Inside the gate, which it leaves. */
+static noinline enum tm_stream_verdict refuse(struct tm_attachment *a, struct bio *bio, int error,
+					      unsigned long gate_flags)
+{
+	enum tm_stream_verdict verdict = TM_STREAM_GOES_ON;
+
+	if (error == -EAGAIN) {
 		wait_locked(&a->stream, bio);
-		return TM_STREAM_WAITS;
-	case -EPROTO:
+		verdict = TM_STREAM_WAITS;
+	} else if (error == -EPROTO) {
 		tm_stream_lose(a, TIDEMARK_BEHIND_CONSUMER);
-		break;
+	} else if (error == -EOPNOTSUPP) {
+		tm_stream_lose(a, TIDEMARK_BEHIND_OPERATION);
 	}
-	return TM_STREAM_IS_OFF;
+	tm_gate_exit(gate_flags);
+	return verdict;
 }
 
-void tm_stream_record(const struct tm_stream_part *part, struct bio *bio)
+static __always_inline void copy_payload(void *to, struct bio *bio, u32 skip_bytes, u32 bytes)
 {
-	void *to = tm_ring_fill(&part->at, &part->record);
 	struct bvec_iter iter = bio->bi_iter;
 	struct bio_vec vec;
 
-	if (part->record.payload_bytes) {
-		bio_advance_iter(bio, &iter, part->skip_bytes);
-		iter.bi_size = part->record.payload_bytes;
-		__bio_for_each_segment(vec, bio, iter, iter) {
-			memcpy(to, page_address(vec.bv_page) + vec.bv_offset, vec.bv_len);
-			to += vec.bv_len;
-		}
+	if (unlikely(skip_bytes))
+		bio_advance_iter(bio, &iter, skip_bytes);
+	iter.bi_size = bytes;
+	/* Pages of one vector are neighbours, and all memory is mapped. */
+	__bio_for_each_bvec(vec, bio, iter, iter) {
+		memcpy(to, page_address(vec.bv_page) + vec.bv_offset, vec.bv_len);
+		to += vec.bv_len;
 	}
-	tm_ring_publish(&part->at);
+}
+
+/*
+ * A record has what of the write is in the attachment and not recorded yet, cut to what
+ * one can have.
+ */
+enum tm_stream_verdict tm_stream_record(struct tm_attachment *a, struct bio *bio,
+					unsigned long gate_flags)
+{
+	struct tm_flight *flight = tm_flight_of(bio);
+	u64 next = flight->next_sector, end = flight->sector + flight->nr_sectors;
+	u64 sector = 0, left = 0, nr_sectors;
+	u32 type = record_type(bio), payload_bytes = 0, skip_bytes;
+	struct tm_ring *ring = a->stream.ring;
+	struct tidemark_record *record;
+	bool is_last;
+	s64 pos;
+
+	tm_gate_assert_held();
+	tm_attachment_sectors(a, next, end - next, &sector, &left);
+	nr_sectors = left;
+	if (likely(type == TIDEMARK_RECORD_WRITE)) {
+		nr_sectors = min_t(u64, left, a->stream.part_sectors);
+		payload_bytes = nr_sectors << SECTOR_SHIFT;
+	}
+	pos = likely(type) ? reserve(a, flight, payload_bytes) : -EOPNOTSUPP;
+	if (unlikely(pos < 0))
+		return refuse(a, bio, pos, gate_flags);
+	is_last = nr_sectors == left;
+	skip_bytes = (a->first_sector + sector - flight->sector) << SECTOR_SHIFT;
+	record = tm_ring_record_at(ring, pos);
+	record->type = type;
+	record->flags = record_flags(bio, next == flight->sector, is_last);
+	record->epoch = a->epoch;
+	record->chunk = 0;
+	record->sector = sector;
+	record->nr_sectors = nr_sectors;
+	move_on(flight, a, sector + nr_sectors, is_last);
+	atomic64_inc(&a->stream.nr_recorded);
+	tm_gate_exit(gate_flags);
+	if (likely(payload_bytes))
+		copy_payload(record + 1, bio, skip_bytes, payload_bytes);
+	tm_ring_publish(ring, pos, tm_ring_record_bytes(payload_bytes), true);
+	return likely(is_last) ? TM_STREAM_RECORDED : TM_STREAM_GOES_ON;
 }
 
 static struct bio *next_waiting(struct tm_stream *stream)

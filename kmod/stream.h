@@ -37,6 +37,7 @@ struct tm_stream {
 	struct bio_list waiting; /* lock: writes that wait for room */
 	bool on;                 /* lock to write; together with the ring's state */
 	struct tm_ring *ring;    /* while it is on, and until stop; the channel's */
+	u32 part_sectors;        /* gate; the most that one record of a write has */
 	u64 start_cut_seq;       /* gate; of the cut that began it */
 	u32 state;               /* lock; TIDEMARK_STREAM_* */
 	u32 behind_reason;       /* lock */
@@ -45,18 +46,10 @@ struct tm_stream {
 	s64 nr_gaps_logged;      /* by the attachment's event work alone */
 };
 
-/* One record's worth of a write. */
-struct tm_stream_part {
-	struct tm_reservation at;
-	struct tm_record record;
-	u32 skip_bytes; /* of the bio's payload */
-	bool is_last;
-};
-
 enum tm_stream_verdict {
-	TM_STREAM_RECORDS, /* reserved: tm_stream_record() outside of the gate */
-	TM_STREAM_WAITS,   /* the bio is ours until there is room */
-	TM_STREAM_IS_OFF,
+	TM_STREAM_RECORDED, /* all of it */
+	TM_STREAM_GOES_ON,  /* a part of it, or the stream is off: look again */
+	TM_STREAM_WAITS,    /* the bio is ours until there is room */
 };
 
 int tm_stream_create(struct tm_attachment *a);
@@ -69,10 +62,12 @@ static inline bool tm_stream_wants(const struct tm_stream *stream, u32 serial,
 	return unlikely(READ_ONCE(stream->on)) && serial > flight->recorded_upto;
 }
 
-/* Reserve for the write's next part, or keep it until that is possible. */
-enum tm_stream_verdict tm_stream_take_locked(struct tm_attachment *a, struct bio *bio,
-					     struct tm_stream_part *ret_part);
-void tm_stream_record(const struct tm_stream_part *part, struct bio *bio);
+/*
+ * Record the write, or its next part, or keep it until that is possible. Inside the
+ * gate, which it leaves.
+ */
+enum tm_stream_verdict tm_stream_record(struct tm_attachment *a, struct bio *bio,
+					unsigned long gate_flags);
 /* For S6. Inside the gate. */
 void tm_stream_rescan_locked(struct tm_attachment *a, const struct tm_flight *flight);
 

@@ -312,8 +312,8 @@ struct tidemark_end {
  * when records wait, EPOLLPRI when the cut is lost or the stream behind, EPOLLHUP when the attachment
  * is gone.
  *
- * The module keeps its own positions and only reads consumer_pos. A value that
- * goes backwards, beyond producer_pos, or that is not a multiple of
+ * The module keeps its own positions and only reads consumer_pos, when it needs the
+ * room. A value that goes backwards, beyond producer_pos, or that is not a multiple of
  * TIDEMARK_RECORD_ALIGN makes the ring unusable: the running cut is lost and the
  * stream behind, and so is each one until the channel is closed.
  */
@@ -390,7 +390,7 @@ struct tidemark_record {
 	__u32 type;
 	__u64 seq;     /**< 1, 2, ... since BIND, without a gap */
 	__u64 epoch;   /**< PRESERVED, UNREADABLE: of the cut, ignore those of an ended one */
-	__u64 time_ns; /**< CLOCK_REALTIME when it was recorded */
+	__u64 time_ns; /**< CLOCK_REALTIME_COARSE when it was recorded: as precise as a tick */
 	__u64 chunk;   /**< PRESERVED, UNREADABLE */
 	__u64 sector;  /**< of the range, from 0: WRITE, DISCARD, ZEROES, RESCAN */
 	__u64 nr_sectors;
