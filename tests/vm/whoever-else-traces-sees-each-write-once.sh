@@ -36,11 +36,14 @@ echo 0 >$trace/tracing_on
 echo submit_bio_noacct >$trace/set_ftrace_filter
 track volume /dev/vda
 image volume full
-for tracer in function function_graph; do
+tracers=(function function_graph)
+# 5.10 graphs no function that is being redirected.
+! kernel_older_than 5.11 || tracers=(function)
+for tracer in "${tracers[@]}"; do
 	echo "== $tracer"
-	echo $tracer >$trace/current_tracer
+	echo "$tracer" >$trace/current_tracer
 	# So that each line of a graph says whose it is.
-	[ $tracer = function ] || echo funcgraph-proc >$trace/trace_options
+	[ "$tracer" = function ] || echo funcgraph-proc >$trace/trace_options
 	seen_once 0 'submit_bio_noacct'
 done
 echo nop >$trace/current_tracer
