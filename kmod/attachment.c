@@ -265,15 +265,20 @@ struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm
 
 	mutex_lock(&attachments_mutex);
 	a = attach_locked(dm_table_get_md(ti->table), geometry, ret_error);
-	if (!IS_ERR(a)) {
+	if (!IS_ERR(a))
 		a->nr_targets++;
-		a->event_target = ti;
-	}
 	mutex_unlock(&attachments_mutex);
 	/* Outside the mutex: a device that hangs must not take the other attachments along. */
 	if (!IS_ERR(a) && !tm_attachment_is_settled(a, ktime_get()))
 		tm_interposer_drain(a->live->bd_disk);
 	return a;
+}
+
+void tm_attachment_go_live(struct tm_attachment *a, struct dm_target *ti)
+{
+	mutex_lock(&attachments_mutex);
+	a->event_target = ti;
+	mutex_unlock(&attachments_mutex);
 }
 
 /* Make dead, wait for writes that are held, and leave the rest to the last reference. */

@@ -64,7 +64,7 @@ struct tm_attachment {
 	int cut_state;              /* TIDEMARK_CUT_*; cut.c has the transitions */
 	atomic64_t nr_lost;         /* cuts, since attach */
 
-	struct dm_target *event_target; /* attachments_mutex; the one loaded last */
+	struct dm_target *event_target; /* attachments_mutex; of the live table */
 	struct work_struct event;       /* tells device-mapper's waiters and udev */
 };
 
@@ -87,6 +87,8 @@ struct tm_geometry {
  */
 struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm_geometry *geometry,
 					   const char **ret_error);
+/* This target's table is live: what happens is told to those who wait for its events. May sleep. */
+void tm_attachment_go_live(struct tm_attachment *a, struct dm_target *ti);
 /* The counterpart. After the last target's nothing of the range is tracked. May sleep. */
 void tm_attachment_detach(struct tm_attachment *a, struct dm_target *ti);
 

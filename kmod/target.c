@@ -210,6 +210,7 @@ static void tidemark_resume(struct dm_target *ti)
 {
 	struct tm_target *t = ti->private;
 
+	tm_attachment_go_live(t->attachment, ti);
 	WRITE_ONCE(t->attachment->stall_ms, t->stall_ms);
 	tm_stream_allow(t->attachment, t->stream);
 }
