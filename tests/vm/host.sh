@@ -105,7 +105,8 @@ make_disks() {
 # A guest program that dies of a signal is a bug as well. The kernel's own data
 # races are not: of those that KCSAN reports, the ones between functions of the
 # core kernel do not count. Where allocations are made to fail, the core kernel says
-# so with a call trace: with traces=expected, one alone is no report.
+# so with a call trace: with traces=expected, one alone is no report. warns= names the
+# function of the kernel whose warning is its own affair.
 find_splat() {
 	local report='BUG: |WARNING: |Oops: |Kernel panic|general protection'
 	report+='|[Uu]nable to handle|KASAN|KCSAN|UBSAN|DEBUG_LOCKS'
@@ -114,7 +115,8 @@ find_splat() {
 	report+='|kmemleak: [1-9]|use-after-free|refcount_t: |Bad page'
 	report+='|scheduling while atomic|segfault at|traps: '
 	[ "${traces:-}" = expected ] || report+='|Call Trace:'
-	sed '/BUG: KCSAN: /{ /\[dm_tidemark\]/!d }' "$1" |
+	sed -e '/BUG: KCSAN: /{ /\[dm_tidemark\]/!d }' \
+		-e "/WARNING: .* ${warns:-no function}+0x/,/---\[ end trace /d" "$1" |
 		grep -aEm 1 "\[ *[0-9]+\.[0-9]{6}\].*($report)" | tr -d '\r'
 }
 
