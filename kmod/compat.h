@@ -106,6 +106,19 @@ static inline int bdev_thaw(struct block_device *bdev)
 #define ftrace_free_filter(ops) ftrace_set_filter(ops, NULL, 0, 1)
 #endif
 
+/*
+ * 5.18, "block: remove REQ_OP_WRITE_SAME support": a write of one block all over its
+ * range; advancing its iterator leaves it on that block.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+static inline unsigned int tm_bio_op(const struct bio *bio)
+{
+	return bio_op(bio) == REQ_OP_WRITE_SAME ? REQ_OP_WRITE : bio_op(bio);
+}
+#else
+#define tm_bio_op(bio) bio_op(bio)
+#endif
+
 /* 5.18, "block: pass a block_device and opf to bio_init" */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
 static inline void tm_bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *vecs,

@@ -205,7 +205,7 @@ int tm_stream_mark(struct tm_attachment *a, const char *text)
 
 static u32 record_type(const struct bio *bio)
 {
-	switch (bio_op(bio)) {
+	switch (tm_bio_op(bio)) {
 	case REQ_OP_WRITE:
 		return bio_sectors(bio) ? TIDEMARK_RECORD_WRITE : TIDEMARK_RECORD_FLUSH;
 	case REQ_OP_DISCARD:

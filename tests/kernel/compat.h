@@ -158,4 +158,26 @@ static inline void tm_disk_put(struct gendisk *gendisk)
 #define TM_POLL_ARGS struct blk_mq_hw_ctx *hctx, struct io_comp_batch *batch
 #endif
 
+/* 5.18, "block: remove REQ_OP_WRITE_SAME support" */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
+static inline int tm_write_same(const char *node, sector_t sector, sector_t nr_sectors,
+				struct page *block)
+{
+	struct block_device *bdev = blkdev_get_by_path(node, FMODE_READ | FMODE_WRITE, NULL);
+	int r;
+
+	if (IS_ERR(bdev))
+		return PTR_ERR(bdev);
+	r = blkdev_issue_write_same(bdev, sector, nr_sectors, GFP_KERNEL, block);
+	blkdev_put(bdev, FMODE_READ | FMODE_WRITE);
+	return r;
+}
+#else
+static inline int tm_write_same(const char *node, sector_t sector, sector_t nr_sectors,
+				struct page *block)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 #endif /* TM_TEST_COMPAT_H */
