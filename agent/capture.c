@@ -259,6 +259,7 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 	first_failure_init(&capture->failure);
 	atomic_store(&capture->readers_left, CAPTURE_READERS);
 	atomic_store(&capture->feeder_left, true);
+	atomic_store(&capture->readable_chunk, UINT64_MAX);
 	frozen_cursor_init(&capture->cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
 			   read_frozen, request->channel);
 	run_threads(capture);
@@ -272,5 +273,7 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 	/* What could not be read may have been the last that there was. */
 	if (r == 0 && ret_result->unreadable_chunks)
 		r = channel_check_device(request->channel);
+	if (r == 0 && ret_result->unreadable_chunks)
+		r = capture_check_reads(capture);
 	return r;
 }

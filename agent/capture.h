@@ -72,6 +72,7 @@ struct capture {
 	atomic_uint_least64_t frozen_bytes;
 	atomic_uint_least64_t read_bytes;
 	atomic_uint_least64_t unreadable_chunks;
+	atomic_uint_least64_t readable_chunk; /* the latest that was read; at first UINT64_MAX */
 	uint64_t preserved_bytes; /* the caller's thread's */
 	struct first_failure failure;
 };
@@ -88,6 +89,12 @@ int capture_catalog_failure(int error);
 
 /** Make the caller's thread look at the state again. */
 void capture_wake(struct capture *capture);
+
+/**
+ * After chunks that could not be read: does the device still read anywhere? Errors: -ENXIO.
+ * A disk that is being pulled fails its reads before the kernel says that it is gone.
+ */
+int capture_check_reads(const struct capture *capture);
 
 /** The bodies of the threads; argument: struct capture. */
 void *capture_reader(void *argument);

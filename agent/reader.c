@@ -9,10 +9,12 @@
  * there is nothing to go on with.
  */
 #include "agent/capture.h"
+#include "common/cleanup.h"
 #include "common/failure.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,7 +40,7 @@ static bool is_medium_error(int error)
 	return error == -EIO || error == -ENODATA || error == -EILSEQ || error == -EREMOTEIO;
 }
 
-static int read_chunks(struct capture *capture, uint64_t first_chunk, uint64_t nr_chunks,
+static int read_chunks(const struct capture *capture, uint64_t first_chunk, uint64_t nr_chunks,
 		       uint8_t *buffer)
 {
 	uint64_t bytes = capture_run_bytes(capture, first_chunk, nr_chunks);
@@ -59,6 +61,20 @@ static int read_chunks(struct capture *capture, uint64_t first_chunk, uint64_t n
 		done += (uint64_t)got;
 	}
 	return 0;
+}
+
+int capture_check_reads(const struct capture *capture)
+{
+	uint64_t last = capture->info->nr_chunks - 1;
+	uint64_t places[] = {atomic_load(&capture->readable_chunk), 0, last / 2, last};
+	CLEANUP_FREE uint8_t *buffer = aligned_alloc(4096, capture->info->chunk_bytes);
+
+	if (!buffer)
+		return failure_set(-ENOMEM, "backup: out of memory");
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (places[i] <= last && read_chunks(capture, places[i], 1, buffer) == 0)
+			return 0;
+	return failure_set(-ENXIO, "device: is gone, or cannot be read anywhere any more");
 }
 
 static int device_failure(const struct capture *capture, uint64_t chunk, int error)
@@ -96,8 +112,10 @@ static int read_run(struct capture *capture, struct run *run)
 
 	atomic_fetch_add(&capture->frozen_bytes, bytes);
 	atomic_fetch_add(&capture->read_bytes, bytes);
-	if (r == 0)
+	if (r == 0) {
+		atomic_store(&capture->readable_chunk, run->chunks.first_chunk);
 		return 0;
+	}
 	gone = channel_check_device(capture->request->channel);
 	if (gone < 0)
 		return gone;

@@ -251,6 +251,7 @@ struct scene {
 	struct progress progress;
 	uint8_t *seen;
 	uint64_t unreadable_bytes;
+	int live_fd; /* 0: the device itself; beyond its end reads fail */
 };
 
 static int setup(void **state)
@@ -329,7 +330,7 @@ static int capture(struct scene *scene, const struct tmc_point *parent,
 		.channel = &scene->channel,
 		.cut = {.epoch = EPOCH, .frozen_chunks = scene->channel.nr_frozen},
 		.spill_dir = scene->dir,
-		.live_fd = scene->channel.device_fd,
+		.live_fd = scene->live_fd ? scene->live_fd : scene->channel.device_fd,
 		.interrupt = &scene->interrupt,
 		.stop_fd = scene->stop_fd,
 		.progress = &scene->progress,
@@ -460,6 +461,29 @@ static void what_the_module_could_not_read_is_unreadable(void **state)
 	assert_true(scene->unreadable_bytes > 0);
 }
 
+static int live_part(uint64_t bytes)
+{
+	int fd = memfd_create("live", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	return fd;
+}
+
+static void chunks_that_the_device_cannot_read_are_unreadable(void **state)
+{
+	struct scene *scene = *state;
+	struct capture_result result;
+	struct tmc_backup *backup;
+
+	scene->live_fd = live_part(1000 * CHUNK_BYTES);
+	scene->channel.fault = FAULT_IDLE;
+	freeze(&scene->channel, true);
+	assert_int_equal(capture(scene, NULL, &backup, &result), 0);
+	assert_in_range(result.unreadable_chunks, NR_CHUNKS - 1000 - NR_STOLEN, NR_CHUNKS - 1000);
+	tmc_backup_abort(backup);
+	close(scene->live_fd);
+}
+
 static void assert_ends_with(struct scene *scene, enum fault fault, int error)
 {
 	struct capture_result result;
@@ -533,6 +557,15 @@ static void a_device_that_became_shorter_ends_it(void **state)
 	assert_ends_with(scene, FAULT_IDLE, -ENXIO);
 }
 
+static void a_device_that_reads_nowhere_ends_it(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->live_fd = live_part(0);
+	assert_ends_with(scene, FAULT_IDLE, -ENXIO);
+	close(scene->live_fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -542,6 +575,7 @@ int main(void)
 		TEST(an_increment_takes_the_rest_from_its_parent),
 		TEST(nothing_frozen_is_done_at_once),
 		TEST(what_the_module_could_not_read_is_unreadable),
+		TEST(chunks_that_the_device_cannot_read_are_unreadable),
 		TEST(a_lost_cut_ends_it),
 		TEST(a_chunk_that_does_not_exist_ends_it),
 		TEST(a_payload_of_another_size_ends_it),
@@ -551,6 +585,7 @@ int main(void)
 		TEST(a_failure_of_another_volume_ends_it),
 		TEST(a_module_that_counts_wrong_ends_it),
 		TEST(a_device_that_became_shorter_ends_it),
+		TEST(a_device_that_reads_nowhere_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
