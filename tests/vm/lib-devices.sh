@@ -148,14 +148,23 @@ exact_when_frozen() {
 	thaw /mnt/data
 }
 
-# prove_in_use NAME...: full images while the file system is written, their cuts
-# overlapping, then increments.
-prove_in_use() {
+# Did a write come in the way of each one's reader?
+met_writes() {
 	local name
-	images "$@" -- full slow=300
 	for name; do
-		[ "$(said "$name" preserved)" -gt 0 ] || fail "no write came in the way of $name's reader"
+		[ "$(said "$name" preserved)" -gt 0 ] || return 1
 	done
+}
+
+# prove_in_use NAME...: full images while the file system is written, their cuts
+# overlapping, then increments. Readers are slower until they have met a write.
+prove_in_use() {
+	local slow
+	for slow in 300 1200 4800 19200; do
+		images "$@" -- full slow="$slow"
+		! met_writes "$@" || break
+	done
+	met_writes "$@" || fail "no write came in the readers' way"
 	exact_when_frozen "$@"
 	exact_when_frozen "$@"
 }
