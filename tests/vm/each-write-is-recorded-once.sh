@@ -63,7 +63,11 @@ write_by huge /dev/vda $((100 * mib)) $((6 * mib)) $((100 * mib))
 write_by flush /dev/vda 0 0 0
 sed -i '$d' $wanted
 # One that fails, as it must not wait and would be split: its sectors are told to be read again.
-timeout 1 bios nowait /dev/vda $((120 * mib)) 131072 && fail "nothing failed: nothing was proved"
+if kernel_older_than 6.1; then
+	echo "left out: this kernel splits what must not wait"
+else
+	timeout 1 bios nowait /dev/vda $((120 * mib)) 131072 && fail "nothing failed: nothing was proved"
+fi
 
 kill -TERM "$follower"
 wait "$follower"
@@ -83,7 +87,7 @@ cmp /tmp/have /tmp/want || {
 grep -q '^flush' /tmp/list
 grep -q '^write.*,more ' /tmp/list
 grep -qE '^write.*,fua' /tmp/list || echo "no FUA on this disk: flushes instead"
-grep -q "^rescan $((120 * mib / 512)) 256$" /tmp/list
+kernel_older_than 6.1 || grep -q "^rescan $((120 * mib / 512)) 256$" /tmp/list
 check rawstream replay /tmp/stream /tmp/image
 # What a discarded range holds is the disk's affair.
 for at in 10 42; do
