@@ -5,9 +5,10 @@
 # The I/O scheduler of a disk under load is switched two hundred times: detached,
 # attached, with a cut being read, with writes held for an agent that does not
 # drain its ring, with the cut lost, and with the stream being read. Nothing hangs, no write is lost, and the
-# images are exact. (A filter that swaps a disk's operations hangs here.)
+# images are exact. (A filter that swaps a disk's operations hangs here.) Emulated
+# processors take turns, see attach-and-detach-under-load.sh.
 #
-# vm: disks=16M mem=640 timeout=300 long=3600
+# vm: disks=16M mem=640 timeout=300 long=3600 thread=single
 
 # shellcheck source=lib.sh
 . lib.sh
