@@ -140,6 +140,21 @@ put_out_of_use() {
 	check umount /mnt/data
 }
 
+# image_under_load NAME [WORD...]: cut while what is mounted is frozen and the device
+# known, then let the writer overtake the reader.
+image_under_load() {
+	local name=$1 reader
+	sync_and_freeze /mnt/data
+	read_media "${node_of[$name]}" >/tmp/truth
+	image "$name" slow=3000 "${@:2}" &
+	reader=$!
+	wait_until 10 cut_is "$name" active
+	thaw /mnt/data
+	wait "$reader"
+	same_device "/tmp/image.$name" /tmp/truth
+	[ "$(said "$name" preserved)" -gt 0 ] || fail "no write came in the reader's way: nothing was proved"
+}
+
 # exact_when_frozen NAME...: increments of what was written up to a freeze.
 exact_when_frozen() {
 	sync_and_freeze /mnt/data
