@@ -54,14 +54,20 @@ void tm_attachment_put(struct tm_attachment *a)
 	kref_put(&a->ref, free_attachment);
 }
 
-/* Tells those in "dmsetup wait", and udev, that a cut or the stream changed its state. */
+/*
+ * Tells those in "dmsetup wait", and udev, that a cut or the stream changed its state.
+ * An agent may have ended the lost cut before this runs; it was lost all the same.
+ */
 static void send_event(struct work_struct *work)
 {
 	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
+	u64 nr_lost = atomic64_read(&a->nr_lost);
 	char cut[32], stream[32];
 	char *states[] = { cut, stream, NULL };
 
-	snprintf(cut, sizeof(cut), "TIDEMARK_CUT=%s", tm_cut_state_name(a));
+	snprintf(cut, sizeof(cut), "TIDEMARK_CUT=%s",
+		 nr_lost == a->nr_lost_told ? tm_cut_state_name(a) : "lost");
+	a->nr_lost_told = nr_lost;
 	snprintf(stream, sizeof(stream), "TIDEMARK_STREAM=%s", tm_stream_state_name(a));
 	tm_stream_log_gap(a);
 	mutex_lock(&attachments_mutex);
