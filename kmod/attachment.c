@@ -268,14 +268,15 @@ struct tm_attachment *tm_attachment_attach(struct dm_target *ti, const struct tm
 					   const char **ret_error)
 {
 	struct tm_attachment *a;
+	bool is_new = false;
 
 	mutex_lock(&attachments_mutex);
 	a = attach_locked(dm_table_get_md(ti->table), geometry, ret_error);
 	if (!IS_ERR(a))
-		a->nr_targets++;
+		is_new = a->nr_targets++ == 0;
 	mutex_unlock(&attachments_mutex);
 	/* Outside the mutex: a device that hangs must not take the other attachments along. */
-	if (!IS_ERR(a) && !tm_attachment_is_settled(a, ktime_get()))
+	if (is_new)
 		tm_interposer_drain(a->live->bd_disk);
 	return a;
 }
