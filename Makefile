@@ -17,6 +17,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= /usr/lib/udev/rules.d
 MODDIR  ?= $(DESTDIR)/lib/modules/$(KVER)/updates
 CC      ?= cc
 AR      ?= ar
@@ -52,7 +53,7 @@ unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 unit_lib  := $(B)/asan/libunit.a
 sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all tools kmod kmod-tests install clean check-unit
+.PHONY: all tools kmod kmod-tests install install-udev clean check-unit
 all: tools kmod
 tools: $(B)/tidemark
 .DELETE_ON_ERROR:
@@ -125,12 +126,15 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_lib)
 -include tests/vm/vm.mk tests/bench/bench.mk
 
 # ---------------------------------------------------------------------- install
-install: tools
+install: tools install-udev
 	install -D -m 755 $(B)/tidemark $(DESTDIR)$(PREFIX)/sbin/tidemark
 	install -D -m 644 man/tidemark.8 $(DESTDIR)$(PREFIX)/share/man/man8/tidemark.8
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
 	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
 	$(if $(DESTDIR),,$(if $(wildcard $(kbuild)/dm-tidemark.ko),depmod $(KVER)))
+
+install-udev:
+	install -D -m 644 -t $(DESTDIR)$(UDEVDIR) packaging/udev/*
 
 clean:
 	rm -rf $(B)
