@@ -60,6 +60,7 @@ protect_ext4 /dev/vdb /dev/vdc
 check tidemark attach /dev/vda
 cleanup tidemark detach /dev/vda
 check mount -t cgroup2 cgroup /sys/fs/cgroup
+grep -qw cpu /sys/fs/cgroup/cgroup.controllers || skip "this kernel cannot take processors away"
 echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
 mkdir "$group"
 start_shadow /dev/vda 1000
