@@ -51,7 +51,7 @@
  */
 struct tm_disk {
 	struct hlist_node node; /* disks: gate; read under RCU */
-	struct gendisk *gendisk;
+	struct gendisk *gendisk;      /* NULL once the last attachment is gone */
 	struct list_head attachments; /* gate */
 	unsigned int nr_users;        /* disks_mutex: attachments and those on their way */
 	struct tm_flights flights;
@@ -94,7 +94,7 @@ static __always_inline bool is_seen(const struct bio *bio, const struct gendisk 
 {
 	const struct tm_flight *flight = bio->bi_private;
 
-	return bio->bi_end_io == land && flight->disk->gendisk == gendisk;
+	return bio->bi_end_io == land && READ_ONCE(flight->disk->gendisk) == gendisk;
 }
 
 static __always_inline bool beyond_end(const struct bio *bio)
@@ -500,8 +500,11 @@ void tm_interposer_detach(struct tm_attachment *a)
 	flags = tm_gate_close();
 	list_del_init(&a->on_disk);
 	last = --disk->nr_users == 0;
-	if (last)
+	if (last) {
 		hlist_del_rcu(&disk->node);
+		/* What still flies is not seen by the next who attach. */
+		WRITE_ONCE(disk->gendisk, NULL);
+	}
 	tm_gate_open(flags);
 	if (last) {
 		synchronize_rcu(); /* for get_disk() */
