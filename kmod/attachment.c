@@ -54,28 +54,45 @@ void tm_attachment_put(struct tm_attachment *a)
 	kref_put(&a->ref, free_attachment);
 }
 
-/*
- * Tells those in "dmsetup wait", and udev, that a cut or the stream changed its state.
- * An agent may have ended the lost cut before this runs; it was lost all the same.
- */
-static void send_event(struct work_struct *work)
+/* Those in "dmsetup wait", and udev. */
+static void tell(struct tm_attachment *a, const char *cut, const char *stream)
 {
-	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
-	u64 nr_lost = atomic64_read(&a->nr_lost);
-	char cut[32], stream[32];
-	char *states[] = { cut, stream, NULL };
+	char cut_word[32], stream_word[32];
+	char *words[] = { cut_word, stream_word, NULL };
 
-	snprintf(cut, sizeof(cut), "TIDEMARK_CUT=%s",
-		 nr_lost == a->nr_lost_told ? tm_cut_state_name(a) : "lost");
-	a->nr_lost_told = nr_lost;
-	snprintf(stream, sizeof(stream), "TIDEMARK_STREAM=%s", tm_stream_state_name(a));
-	tm_stream_log_gap(a);
+	snprintf(cut_word, sizeof(cut_word), "TIDEMARK_CUT=%s", cut);
+	snprintf(stream_word, sizeof(stream_word), "TIDEMARK_STREAM=%s", stream);
 	mutex_lock(&attachments_mutex);
 	if (a->event_target)
 		dm_table_event(a->event_target->table);
 	if (a->nr_targets)
-		kobject_uevent_env(&disk_to_dev(dm_disk(a->md))->kobj, KOBJ_CHANGE, states);
+		kobject_uevent_env(&disk_to_dev(dm_disk(a->md))->kobj, KOBJ_CHANGE, words);
 	mutex_unlock(&attachments_mutex);
+}
+
+static bool cut_was_lost(struct tm_attachment *a)
+{
+	s64 nr_lost = atomic64_read(&a->nr_lost);
+	bool lost = nr_lost != a->nr_lost_told;
+
+	a->nr_lost_told = nr_lost;
+	return lost;
+}
+
+/*
+ * A cut or the stream changed its state. An agent may have ended the lost cut, or begun
+ * the stream anew, before this runs; that is told as well, after what it was.
+ */
+static void send_event(struct work_struct *work)
+{
+	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
+	bool lost = cut_was_lost(a), gap = tm_stream_had_gap(a);
+	const char *cut = tm_cut_state_name(a), *stream = tm_stream_state_name(a);
+
+	if (lost || gap)
+		tell(a, lost ? "lost" : cut, gap ? "behind" : stream);
+	if (!(lost || gap) || (lost && strcmp(cut, "lost")) || (gap && strcmp(stream, "behind")))
+		tell(a, cut, stream);
 }
 
 /* A path, or major:minor as the table is printed. */

@@ -66,7 +66,7 @@ struct tm_attachment {
 
 	struct dm_target *event_target; /* attachments_mutex; of the live table */
 	struct work_struct event;       /* tells device-mapper's waiters and udev */
-	u64 nr_lost_told;               /* event */
+	s64 nr_lost_told;               /* by the event work alone */
 };
 
 struct tm_geometry {

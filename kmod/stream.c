@@ -67,15 +67,16 @@ static const char *behind_reason_name(u32 reason)
 	}
 }
 
-void tm_stream_log_gap(struct tm_attachment *a)
+bool tm_stream_had_gap(struct tm_attachment *a)
 {
 	s64 nr_gaps = atomic64_read(&a->stream.nr_gaps);
 
-	if (nr_gaps == a->stream.nr_gaps_logged)
-		return;
-	a->stream.nr_gaps_logged = nr_gaps;
+	if (nr_gaps == a->stream.nr_gaps_told)
+		return false;
+	a->stream.nr_gaps_told = nr_gaps;
 	pr_warn("tidemark: %s: stream behind: %s; changed chunks are tracked, writes go on\n",
 		dm_disk(a->md)->disk_name, behind_reason_name(READ_ONCE(a->stream.behind_reason)));
+	return true;
 }
 
 void tm_stream_stop(struct tm_attachment *a)

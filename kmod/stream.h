@@ -43,7 +43,7 @@ struct tm_stream {
 	u32 behind_reason;       /* lock */
 	atomic64_t nr_recorded;  /* records, since attach */
 	atomic64_t nr_gaps;      /* since attach */
-	s64 nr_gaps_logged;      /* by the attachment's event work alone */
+	s64 nr_gaps_told;        /* by the attachment's event work alone */
 };
 
 enum tm_stream_verdict {
@@ -84,8 +84,8 @@ int tm_stream_mark(struct tm_attachment *a, const char *text);
 
 /* off, on, behind */
 const char *tm_stream_state_name(const struct tm_attachment *a);
-/* Says so once for each gap. */
-void tm_stream_log_gap(struct tm_attachment *a);
+/* Since it was asked last? The log is told. */
+bool tm_stream_had_gap(struct tm_attachment *a);
 
 /* The one way to fall behind. Any context. */
 void tm_stream_lose(struct tm_attachment *a, u32 reason);
