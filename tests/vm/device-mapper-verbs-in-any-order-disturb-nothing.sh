@@ -126,9 +126,10 @@ do_message() {
 	if [ -n "${live[$1]:-}" ]; then
 		ok dmsetup message "$1" 0 stall_ms $((RANDOM % 100))
 		bad dmsetup message "$1" 0 stall_ms much
-	else
+	elif [ -z "${exists[$1]:-}" ]; then
 		bad dmsetup message "$1" 0 forget
 	fi
+	# Without a live table device-mapper takes messages, and nobody gets them.
 }
 
 do_look() {
