@@ -88,10 +88,10 @@ static void send_event(struct work_struct *work)
 	struct tm_attachment *a = container_of(work, struct tm_attachment, event);
 	bool lost = cut_was_lost(a), gap = tm_stream_had_gap(a);
 	const char *cut = tm_cut_state_name(a), *stream = tm_stream_state_name(a);
+	const char *cut_was = lost ? "lost" : cut, *stream_was = gap ? "behind" : stream;
 
-	if (lost || gap)
-		tell(a, lost ? "lost" : cut, gap ? "behind" : stream);
-	if (!(lost || gap) || (lost && strcmp(cut, "lost")) || (gap && strcmp(stream, "behind")))
+	tell(a, cut_was, stream_was);
+	if (strcmp(cut_was, cut) || strcmp(stream_was, stream))
 		tell(a, cut, stream);
 }
 

@@ -116,6 +116,9 @@ static void cut_one_locked(struct tm_cut_part *part, u64 cut_seq)
 	a->cut_seq = cut_seq;
 	tm_stream_cut_locked(a, part->flags & TIDEMARK_CUT_STREAM, a->epoch, cut_seq);
 	a->cut_at = ktime_get();
+	/* What is mounted there has completed all its writes, those of before the attachment too. */
+	if (part->settles)
+		WRITE_ONCE(a->settled_at, 0);
 	a->cut_preserves = !(part->flags & TIDEMARK_CUT_FUZZY);
 	part->ret_epoch = a->epoch;
 	WRITE_ONCE(a->epoch, a->epoch + 1);
@@ -152,7 +155,7 @@ static bool is_frozen_by(const struct tm_attachment *a, const struct tidemark_de
 	return false;
 }
 
-static int prepare_one(const struct tm_cut_part *part, bool settles)
+static int prepare_one(const struct tm_cut_part *part)
 {
 	struct tm_attachment *a = part->attachment;
 	bool fuzzy = part->flags & TIDEMARK_CUT_FUZZY;
@@ -164,7 +167,7 @@ static int prepare_one(const struct tm_cut_part *part, bool settles)
 	if (READ_ONCE(a->cut_state) != TIDEMARK_CUT_NONE)
 		return -EBUSY;
 	if (part->flags & TIDEMARK_CUT_STREAM)
-		r = settles || tm_attachment_is_settled(a, ktime_get()) ?
+		r = part->settles || tm_attachment_is_settled(a, ktime_get()) ?
 			    tm_stream_check_start(a) :
 			    -EINPROGRESS;
 	if (!r)
@@ -192,24 +195,14 @@ static int prepare_all(struct tm_cut_part *parts, unsigned int nr,
 	int r;
 
 	for (i = 0; i < nr; i++) {
-		r = prepare_one(&parts[i], is_frozen_by(parts[i].attachment, freeze, nr_freeze));
+		parts[i].settles = is_frozen_by(parts[i].attachment, freeze, nr_freeze);
+		r = prepare_one(&parts[i]);
 		if (r) {
 			unprepare(parts, i);
 			return r;
 		}
 	}
 	return 0;
-}
-
-/* What is mounted there has completed all its writes, those of before the attachment too. */
-static void settle_frozen(struct tm_cut_part *parts, unsigned int nr,
-			  const struct tidemark_devno *freeze, unsigned int nr_freeze)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		if (is_frozen_by(parts[i].attachment, freeze, nr_freeze))
-			WRITE_ONCE(parts[i].attachment->settled_at, 0);
 }
 
 static void count_all(struct tm_cut_part *parts, unsigned int nr)
@@ -242,7 +235,6 @@ static int run_locked(struct tm_cut_part *parts, unsigned int nr_parts,
 		unprepare(parts, nr_parts);
 		goto out;
 	}
-	settle_frozen(parts, nr_parts, freeze, nr_freeze);
 	*ret_time_ns = cut_all(parts, nr_parts);
 	thaw_all(files, nr_freeze);
 	count_all(parts, nr_parts);

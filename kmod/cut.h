@@ -10,6 +10,7 @@
 struct tm_cut_part {
 	struct tm_attachment *attachment; /* caller holds a reference; has a channel */
 	u32 flags;
+	bool settles; /* set by the run: the freeze list says that nothing else is on its way */
 	u64 ret_epoch;
 	u64 ret_frozen_chunks;
 };

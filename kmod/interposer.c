@@ -83,7 +83,7 @@ static __always_inline struct tm_disk *find_disk(const struct gendisk *gendisk)
 	struct tm_disk *disk;
 
 	hlist_for_each_entry_rcu_notrace(disk, bucket(gendisk), node)
-		if (disk->gendisk == gendisk)
+		if (READ_ONCE(disk->gendisk) == gendisk)
 			return disk;
 	return NULL;
 }
