@@ -11,9 +11,9 @@
  *
  * A process for each attachment, which now and then strays to another's, has
  * channels, mappings and a thread that keeps storing nonsense as the consumer's
- * position; every now and then one is killed in the middle of it. Seeded: the same SEED makes the same calls in each process, though
- * not the same races. Whether it did harm is for others to say: the kernel, and
- * whoever writes the device meanwhile. Its own claims: a new ring holds nothing but
+ * position; every now and then one is killed in the middle of it. Seeded: the same
+ * SEED makes the same calls in each process, though not the same races. Whether it did
+ * harm is for others to say: the kernel, and whoever writes the device meanwhile. Its own claims: a new ring holds nothing but
  * zeros, records are sound, and no field shows a kernel address.
  *
  * Prints "seed S mutations N calls GOOD/ALL cuts N records N" at the end. A stretch
@@ -382,7 +382,8 @@ static void map_something(void)
 static void change_mapping(void)
 {
 	struct mapping *m = &mappings[below(NR_MAPPINGS)];
-	size_t at = below(m->bytes / PAGE + 1) * PAGE, bytes = below(8) * PAGE;
+	size_t pages = m->bytes / PAGE, first = below(pages + 1), at = first * PAGE;
+	size_t bytes = below(pages - first + 1) * PAGE; /* no more: what follows is libc's */
 	static const int advices[] = { MADV_DONTNEED, MADV_REMOVE, MADV_DOFORK, MADV_DONTFORK,
 				       MADV_MERGEABLE, MADV_HUGEPAGE, MADV_COLD, MADV_PAGEOUT,
 				       MADV_WILLNEED, MADV_FREE, MADV_POPULATE_WRITE };
@@ -401,6 +402,7 @@ static void change_mapping(void)
 		count(madvise(m->at + at, bytes, advices[below(11)]));
 		break;
 	case 3:
+		bytes = below(8) * PAGE;
 		moved = mremap(m->at, one_in(4) ? 0 : m->bytes, m->bytes + bytes, MREMAP_MAYMOVE);
 		count(moved == MAP_FAILED ? -1 : 0);
 		if (moved != MAP_FAILED)
@@ -672,6 +674,7 @@ static void act_as_child(void)
 	unsigned int i;
 
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (i = 0; i < 20; i++)
 			if (!sigsetjmp(on_fault, 1))
 				act();
@@ -732,9 +735,9 @@ static void run_processes(uint64_t seed, unsigned long long end)
 		waitpid(pids[i], NULL, 0);
 		pids[i] = start(i, random64() >> 8, end);
 	}
+	/* One that has unmapped what it stands on goes no further; the kernel must let it go. */
 	for (i = 0; i < NR_PROCESSES; i++) {
-		if (shared->failed)
-			kill(pids[i], SIGKILL);
+		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
 	}
 }
