@@ -350,5 +350,6 @@ reboot_hard() {
 # Mount /keep: a directory on the host, which outlives a hard reset. Each
 # write is there when write() returns.
 mount_keep() {
+	modprobe 9pnet_virtio # 5.10 does not ask for it
 	check mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=65536 keep /keep
 }
