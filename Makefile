@@ -3,24 +3,29 @@
 #
 #   make                 user space (build/tidemark) and the kernel module
 #   make tools | kmod    one of the two
+#   make library         libtidemark: static, shared, for pkg-config
 #   make check           unit tests, then tests in a VM; installs what it needs
 #   make check-unit      unit tests alone: no root, ASan and UBSan
 #   make demo            the main job in a VM, as a user would do it
 #   make bench-overhead  what the module costs a request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
-#   make install         DESTDIR= PREFIX=
+#   make install         DESTDIR= PREFIX= LIBDIR=; install-library: that alone
 #
 # KVER=  kernel release to build the module for; KDIR= its build directory;
 # KMAKE= what else the kernel's make is to be told
 # V=1    show the commands        WERROR=1  warnings are errors
 
+VERSION := 0.1.0
+
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= /usr/lib/udev/rules.d
 MODDIR  ?= $(DESTDIR)/lib/modules/$(KVER)/updates
 CC      ?= cc
 AR      ?= ar
+OBJCOPY ?= objcopy
 CFLAGS  ?= -O2 -g
 B       := build
 
@@ -34,8 +39,9 @@ SHELL := /bin/bash -o pipefail
 Q    := $(if $(filter 1,$(V)),,@)
 say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
-pkgs     := devmapper blkid liblz4 libcrypto json-c
-cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+lib_pkgs := liblz4 libcrypto
+pkgs     := devmapper blkid $(lib_pkgs) json-c
+cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DTIDEMARK_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
 	    -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
 cflags   := -std=gnu11 $(warnings) -pthread -fno-strict-aliasing
@@ -53,18 +59,40 @@ unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 unit_lib  := $(B)/asan/libunit.a
 sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-.PHONY: all tools kmod kmod-tests install install-udev clean check-unit
+.PHONY: all tools library kmod kmod-tests install install-library install-udev clean check-unit
 all: tools kmod
 tools: $(B)/tidemark
 .DELETE_ON_ERROR:
 
-$(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libtidemark.a
+$(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libunits.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
-$(B)/libtidemark.a: $(lib_obj)
+$(B)/libunits.a: $(lib_obj)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The library has the calls of include/tidemark.h and no other symbol, in both forms.
+# Its soname counts changes that break programs; the map says since when a call is there.
+soname  := libtidemark.so.0
+so_file := libtidemark.so.$(VERSION)
+map     := catalog/libtidemark.map
+library := $(addprefix $(B)/lib/,libtidemark.a $(so_file))
+$(lib_obj): cflags += -fPIC -fno-semantic-interposition
+
+library: $(library)
+
+$(B)/lib/$(so_file): $(lib_obj) $(map)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(soname) -Wl,-z,defs \
+	  -Wl,--version-script=$(map) -o $@ $(lib_obj) $(shell pkg-config --libs $(lib_pkgs)) -pthread
+
+$(B)/lib/libtidemark.a: $(lib_obj) $(map)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(CC) -r -nostdlib -o $(@D)/libtidemark.o $(lib_obj)
+	$(Q)grep -o '\btmc_[a-z_0-9]*' $(map) >$(@D)/symbols
+	$(Q)$(OBJCOPY) --keep-global-symbols=$(@D)/symbols $(@D)/libtidemark.o
+	$(Q)$(AR) rcs $@ $(@D)/libtidemark.o
 
 $(B)/%.o: %.c
 	$(call say,CC,$<)
@@ -99,8 +127,8 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 	$(Q)$(call kernel_make,$(@D)) && touch $@
 
 # ------------------------------------------------------------------------ tests
-check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++
-	$(Q)tests/unit/run $(unit_bin)
+check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library)
+	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library
 
 # Both contracts must suit programs of either language.
 contracts := include/uapi/tidemark.h include/tidemark.h
@@ -126,12 +154,23 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_lib)
 -include tests/vm/vm.mk tests/bench/bench.mk
 
 # ---------------------------------------------------------------------- install
-install: tools install-udev
+install: tools install-library install-udev
 	install -D -m 755 $(B)/tidemark $(DESTDIR)$(PREFIX)/sbin/tidemark
 	install -D -m 644 man/tidemark.8 $(DESTDIR)$(PREFIX)/share/man/man8/tidemark.8
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
 	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
 	$(if $(DESTDIR),,$(if $(wildcard $(kbuild)/dm-tidemark.ko),depmod $(KVER)))
+
+install-library: library
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(B)/lib/libtidemark.a
+	install -D -m 755 -t $(DESTDIR)$(LIBDIR) $(B)/lib/$(so_file)
+	ln -sf $(so_file) $(DESTDIR)$(LIBDIR)/$(soname)
+	ln -sf $(soname) $(DESTDIR)$(LIBDIR)/libtidemark.so
+	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@version@|$(VERSION)|' \
+	  -e 's|@requires@|$(lib_pkgs)|' packaging/pkg-config/libtidemark.pc.in >$(B)/lib/libtidemark.pc
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR)/pkgconfig $(B)/lib/libtidemark.pc
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include include/tidemark.h
+	$(if $(DESTDIR),,-ldconfig)
 
 install-udev:
 	install -D -m 644 -t $(DESTDIR)$(UDEVDIR) packaging/udev/*

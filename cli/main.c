@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifndef TIDEMARK_VERSION
-#define TIDEMARK_VERSION "0.1.0"
-#endif
-
 struct verb {
 	const char *name;
 	enum exit_status (*run)(int argc, char **argv);

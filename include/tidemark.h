@@ -7,13 +7,26 @@
  *
  * Conventions. Calls return 0 or a negative errno; the sentence for a user is in
  * tmc_error_text(). Offsets and sizes are in bytes unless the name says
- * otherwise. Chunk n covers the bytes from n * chunk_bytes; the last chunk is
- * shorter where the volume's size is not a multiple of chunk_bytes. A handle may
- * be used by several threads where its description says so.
+ * otherwise (_ns: nanoseconds since 1970, CLOCK_REALTIME). Chunk n covers the bytes
+ * from n * chunk_bytes; the last chunk is shorter where the volume's size is not a
+ * multiple of chunk_bytes. Strings are UTF-8.
+ *
+ * Ownership. What a call takes as const, and every text or structure that it gets, is
+ * copied: the caller may free it on return. What it returns through ret_ is the
+ * caller's; arrays are freed with free(), handles with the call that their
+ * description names. On error ret_ values are untouched unless said otherwise.
+ *
+ * Threads. A handle may be used by several threads at once where its description
+ * says so; nobody may use it any more when it is closed, committed or aborted.
+ * Callbacks run in threads of the library, one at a time for a callback that
+ * returns void; they must not call back into the handle that they are called
+ * for. A process that uses a handle must not fork() and go on using it in the child.
  *
  * Errors that every call can return: -EIO and other errors of the system calls,
  * -ENOMEM, -EBADMSG (an object of the repository is damaged: truncated, foreign
  * or not what its hash says), -EPROTONOSUPPORT (written by a newer version).
+ *
+ * To build: pkg-config --cflags --libs libtidemark.
  */
 #ifndef TIDEMARK_H
 #define TIDEMARK_H
@@ -29,16 +42,18 @@ extern "C" {
 #define TMC_ID_BYTES 32
 #define TMC_ID_TEXT  (2 * TMC_ID_BYTES + 1) /**< hex digits and the final NUL */
 
-/** Name of an immutable object: a SHA-256. */
+/** Name of an immutable object: a hash of what it says. */
 struct tmc_id {
 	uint8_t bytes[TMC_ID_BYTES];
 };
 
+/** The id as lower-case hex digits. */
 void tmc_id_format(const struct tmc_id *id, char ret_text[TMC_ID_TEXT]);
 
 /**
  * The latest error of this thread as one sentence that names the thing and,
- * where there is one, the remedy. Valid until the next call in this thread.
+ * where there is one, the remedy. The library's, valid until the next call in this
+ * thread; never NULL.
  */
 const char *tmc_error_text(void);
 
@@ -48,12 +63,13 @@ const char *tmc_error_text(void);
 #define TMC_CHUNK_BYTES_DEFAULT 65536u
 #define TMC_CHUNK_BYTES_MAX     1048576u
 
-struct tmc_repo; /**< may be shared by threads */
+/** An open repository. May be shared by threads; outlives what was begun with it. */
+struct tmc_repo;
 
 struct tmc_repo_info {
 	struct tmc_id id;
 	uint32_t chunk_bytes;
-	uint64_t created_ns; /**< CLOCK_REALTIME */
+	uint64_t created_ns;
 };
 
 /**
@@ -63,9 +79,14 @@ struct tmc_repo_info {
  */
 int tmc_repo_create(const char *path, uint32_t chunk_bytes);
 
-/** Errors: -ENOENT (no such directory), -EMEDIUMTYPE (no repository). */
+/**
+ * Open a repository, closed with tmc_repo_close. Costs the same whatever is in it.
+ * Errors: -ENOENT (no such directory), -EMEDIUMTYPE (no repository).
+ */
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
+/** Frees it; NULL is fine. */
 void tmc_repo_close(struct tmc_repo *repo);
+/** Cannot fail. */
 void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info);
 
 /* ------------------------------------------------------------ restore points */
@@ -119,7 +140,7 @@ int tmc_point_list(struct tmc_repo *repo, struct tmc_point **ret_points, size_t 
 int tmc_point_find(struct tmc_repo *repo, const char *name, const char *volume_id,
 		   struct tmc_point *ret_point);
 
-/** Errors: -ENOENT. */
+/** Look up one point. Errors: -ENOENT. */
 int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point);
 
 /* -------------------------------------------------------------------- backup */
@@ -132,6 +153,7 @@ int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_poi
 struct tmc_backup;
 
 /**
+ * Begin; ended by tmc_backup_commit or tmc_backup_abort.
  * parent: chunks that are never put are the parent's; NULL: each chunk must be
  * put before commit. nr_workers: hashing threads, 0 for one per CPU.
  * Errors: -EINVAL (parent of another size), -ENOENT (no such parent).
@@ -140,7 +162,7 @@ int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		     const struct tmc_point *parent, unsigned int nr_workers,
 		     struct tmc_backup **ret_backup);
 
-/** The point's group, see tmc_point; before commit. */
+/** The point's group, see tmc_point; before commit, by one thread. */
 void tmc_backup_set_group(struct tmc_backup *backup, const char *group);
 
 /** Chunks that one buffer holds: TMC_BUFFER_BYTES / chunk_bytes, at least 1. */
@@ -152,6 +174,7 @@ void tmc_backup_set_group(struct tmc_backup *backup, const char *group);
  * NULL once the backup has failed: stop and call commit or abort.
  */
 void *tmc_backup_buffer(struct tmc_backup *backup);
+/** Give a buffer back without putting it. */
 void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer);
 
 /**
@@ -163,26 +186,33 @@ void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer);
 int tmc_backup_put(struct tmc_backup *backup, uint64_t first_chunk, uint32_t nr_chunks,
 		   void *buffer, const uint64_t *chosen);
 
-/** Mark chunks that the device could not read: restore names them. */
+/**
+ * Mark chunks that the device could not read: restore names them. Errors: -EINVAL (a
+ * chunk twice, or beyond the volume), and those of the pipeline.
+ */
 int tmc_backup_put_unreadable(struct tmc_backup *backup, uint64_t first_chunk,
 			      uint64_t nr_chunks);
 
-/** Bytes so far; for progress. */
+/** Bytes of plain content so far, for progress. From any thread. */
 struct tmc_backup_stats {
 	uint64_t hashed_bytes;    /**< chunks put, zero chunks included */
 	uint64_t zero_bytes;
 	uint64_t unchanged_bytes; /**< same as the parent's */
 	uint64_t known_bytes;     /**< content that the repository had already */
-	uint64_t stored_bytes;    /**< appended to packs, after compression */
+	uint64_t stored_bytes;    /**< size of the packs, after compression */
 };
 void tmc_backup_get_stats(struct tmc_backup *backup, struct tmc_backup_stats *ret_stats);
 
 /**
  * Seal and sync everything, then name the point. Frees the backup in every case.
- * On error no point exists. Errors: -EINVAL (a chunk is missing), -ENOSPC.
+ * When it returns 0 the point survives a power cut; on error no point exists.
+ * cut_time_ns, read_bytes: what the point will say, see tmc_point. By one thread,
+ * after all calls that put or return buffers have returned.
+ * Errors: -EINVAL (a chunk is missing), -ENOSPC.
  */
 int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t read_bytes,
 		      struct tmc_point *ret_point);
+/** Drop everything and free the backup; NULL is fine. As for commit, by one thread. */
 void tmc_backup_abort(struct tmc_backup *backup);
 
 /* ---------------------------------------------------------------------- read */
@@ -202,7 +232,10 @@ struct tmc_sink {
 	void *context;
 };
 
-/** Read a whole point. nr_workers: 0 for one per CPU. */
+/**
+ * Read a whole point. nr_workers: 0 for one per CPU. What a sink has got before an
+ * error is right, but not complete. Errors: -ENOENT (no such point).
+ */
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
 
@@ -217,7 +250,9 @@ struct tmc_verify_result {
  * Prove that points can be restored: every object and every byte they need is
  * read and compared with its hash, each pack once. point NULL: all points, and
  * every other object in the repository. damage() is called once for each damaged
- * thing, with a sentence. Returns 0 only if nothing is damaged, else -EBADMSG.
+ * thing, with a sentence, valid during the call; progress() counts bytes read. Both
+ * may be NULL. ret_result is set in every case. Returns 0 only if nothing is damaged,
+ * else -EBADMSG.
  */
 int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
 	       void (*damage)(void *context, const char *text),
