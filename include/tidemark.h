@@ -239,6 +239,18 @@ struct tmc_sink {
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
 
+/**
+ * Where two points differ, by their trees alone: no content is read, and the cost
+ * grows with what differs. In whole chunks, but for the end of a volume. Of volumes
+ * of different sizes all that only the larger one has differs; an unreadable
+ * chunk differs from every other. range() is called in this thread, for each
+ * range once, in ascending order, neighbours joined; a negative return value stops,
+ * and is returned. NULL: only the sum is wanted.
+ */
+int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struct tmc_point *b,
+		   int (*range)(void *context, uint64_t offset, uint64_t bytes), void *context,
+		   uint64_t *ret_bytes);
+
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
