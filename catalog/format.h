@@ -121,7 +121,8 @@ struct tmc_index_head_disk {
 	struct tmc_object_header_disk header;
 	le64_t nr_entries;
 	le32_t nr_packs;
-	uint8_t zero[3952];
+	le32_t nr_filter_blocks;
+	uint8_t zero[3948];
 	le32_t crc;
 };
 static_assert(sizeof(struct tmc_index_head_disk) == TMC_INDEX_BLOCK_BYTES, "format");
@@ -139,6 +140,21 @@ struct tmc_index_packs_disk {
 	le32_t crc;
 };
 static_assert(sizeof(struct tmc_index_packs_disk) == TMC_INDEX_BLOCK_BYTES, "format");
+
+#define TMC_INDEX_FILTER_BUCKETS 2048u
+#define TMC_INDEX_FILTER_IDS     3384u  /* a block has room for */
+#define TMC_INDEX_FILTER_MEAN    3072u  /* writers aim at; 5.6 standard deviations less */
+#define TMC_INDEX_FILTER_MIN     19969u /* entries of an index from which on it has filters */
+
+struct tmc_index_filter_disk {
+	le64_t first;
+	le32_t nr;
+	uint8_t buckets[(TMC_INDEX_FILTER_BUCKETS + TMC_INDEX_FILTER_IDS + 8) / 8];
+	uint8_t fingerprints[TMC_INDEX_FILTER_IDS];
+	uint8_t tag[16];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_index_filter_disk) == TMC_INDEX_BLOCK_BYTES, "format");
 
 #define TMC_NODE_MAGIC "NODE"
 

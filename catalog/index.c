@@ -6,12 +6,16 @@
  * are uniform, so two or three probes will do; after a few more, halving takes
  * over, so that ids chosen by an enemy cost log n and not n.
  *
+ * In a large index a filter block narrows that down before: to nothing where the id
+ * is not here, to one block where it is. A filter block that is damaged costs time.
+ *
  * pread instead of a mapping: see docs/format.md. Each block that is read is
  * checked, each time. What an entry says is checked by whoever reads the pack.
  */
 #include "catalog/index.h"
 
 #include "catalog/index_block.h"
+#include "catalog/index_filter.h"
 #include "catalog/object.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -30,6 +34,7 @@ struct tmc_index {
 	uint64_t nr_entries;
 	uint64_t nr_entry_blocks;
 	uint32_t nr_packs;
+	uint32_t nr_filter_blocks;
 	uint32_t pack_bound; /* of entries' pack numbers; the packs of a run have no names yet */
 	uint8_t unique[TMC_UNIQUE_BYTES];
 	uint8_t *image; /* all blocks, checked; or NULL */
@@ -46,6 +51,12 @@ static uint64_t div_round_up(uint64_t a, uint64_t b)
 static uint32_t nr_pack_blocks(const struct tmc_index *index)
 {
 	return (uint32_t)div_round_up(index->nr_packs, TMC_INDEX_BLOCK_PACKS);
+}
+
+/* The number of the n-th filter block. */
+static uint64_t filter_block(const struct tmc_index *index, uint32_t nth)
+{
+	return 1 + index->nr_entry_blocks + nr_pack_blocks(index) + nth;
 }
 
 static int index_damaged(const struct tmc_index *index, uint64_t block)
@@ -91,6 +102,7 @@ static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
 	memcpy(index->unique, head.header.unique, sizeof(index->unique));
 	index->nr_entries = get_le64(head.nr_entries);
 	index->nr_packs = get_le32(head.nr_packs);
+	index->nr_filter_blocks = get_le32(head.nr_filter_blocks);
 	index->pack_bound = index->nr_packs;
 	index->nr_entry_blocks = div_round_up(index->nr_entries, TMC_INDEX_BLOCK_ENTRIES);
 	if (tmc_index_block_crc(&head, 0, index->unique) != get_le32(head.crc) ||
@@ -98,7 +110,8 @@ static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
 		return index_damaged(index, 0);
 	if (index->nr_entries > index->bytes ||
 	    index->bytes / TMC_INDEX_BLOCK_BYTES != 1 + index->nr_entry_blocks +
-						     nr_pack_blocks(index))
+						     nr_pack_blocks(index) +
+						     index->nr_filter_blocks)
 		return failure_set(-EBADMSG, "%s is damaged: its size is not what it says",
 				   index->text);
 	index->pack_blocks = calloc(nr_pack_blocks(index) + 1u, sizeof(*index->pack_blocks));
@@ -278,6 +291,21 @@ static int find_in_block(struct tmc_index *index, const struct tmc_index_entries
 	return 0;
 }
 
+/* The blocks, low to high, that may have the entry: what its filter block says, if it can. */
+static void narrow(struct tmc_index *index, const struct tmc_id *id, uint64_t *low, uint64_t *high)
+{
+	struct tmc_filter_key key = tmc_filter_key(id, index->nr_filter_blocks);
+	struct tmc_index_filter_disk filter;
+	uint64_t first;
+	uint32_t nr;
+
+	if (read_block(index, filter_block(index, key.block), &filter) < 0 ||
+	    !tmc_index_filter_find(&filter, index->nr_entries, &key, &first, &nr))
+		return;
+	*low = 1 + first / TMC_INDEX_BLOCK_ENTRIES;
+	*high = nr ? 1 + (first + nr - 1) / TMC_INDEX_BLOCK_ENTRIES : 0;
+}
+
 #define NR_INTERPOLATIONS 6
 
 int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struct tmc_id *id,
@@ -287,6 +315,8 @@ int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struc
 	uint64_t low_key = 0, high_key = UINT64_MAX, key = get_be64(id->bytes);
 	struct tmc_index_entries_disk disk;
 
+	if (index->nr_filter_blocks)
+		narrow(index, id, &low, &high);
 	for (unsigned int probe = 0; low <= high; probe++) {
 		uint64_t block = low + (high - low) / 2;
 		uint32_t nr;

@@ -3,17 +3,21 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Blocks are gathered into larger writes and hashed as they go out: the name of
- * an index is the hash of all of it.
+ * an index is the hash of all of it. Filter blocks are made on the way and stand at
+ * the end: until then they wait in a scratch file, so that memory is bounded.
  */
 #include "catalog/index_writer.h"
 
+#include "catalog/index.h"
 #include "catalog/index_block.h"
+#include "catalog/index_filter.h"
 #include "catalog/object.h"
 #include "common/failure.h"
 #include "common/io.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define NR_BLOCKS 64
 
@@ -27,8 +31,17 @@ struct tmc_index_writer {
 	uint8_t unique[TMC_UNIQUE_BYTES];
 	uint64_t nr_blocks;     /* finished ones */
 	unsigned int nr_pending; /* of those, still in blocks[] */
+	int filter_fd;           /* finished filter blocks, or -1 */
+	struct tmc_filter_builder filter;
+	struct tmc_entry latest;
 	uint8_t blocks[NR_BLOCKS][TMC_INDEX_BLOCK_BYTES];
 };
+
+static int scratch_failed(int error)
+{
+	return failure_set(error, "cannot use a scratch file of the repository: %s",
+			   strerror(-error));
+}
 
 static int flush(struct tmc_index_writer *writer)
 {
@@ -39,8 +52,7 @@ static int flush(struct tmc_index_writer *writer)
 	if (!writer->draft) {
 		ret = io_write_full(writer->fd, writer->blocks, bytes, writer->fd_bytes);
 		writer->fd_bytes += bytes;
-		return ret < 0 ? failure_set(ret, "cannot write a scratch file of the repository: "
-					     "%s", strerror(-ret)) : 0;
+		return ret < 0 ? scratch_failed(ret) : 0;
 	}
 	ret = tmc_hash_update(writer->hash, writer->blocks, bytes);
 	return ret ? ret : tmc_store_write(writer->draft, writer->blocks, bytes);
@@ -77,6 +89,8 @@ int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id
 	if (!writer)
 		return failure_set(-ENOMEM, "out of memory");
 	writer->fd = scratch_fd;
+	writer->filter_fd = -1;
+	tmc_filter_builder_init(&writer->filter, tmc_index_filter_blocks(nr_entries));
 	writer->nr_entries = nr_entries;
 	writer->nr_packs = nr_packs;
 	writer->hash = tmc_hash_create();
@@ -89,10 +103,13 @@ int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id
 		ret = tmc_object_header_init(&head->header, TMC_OBJECT_INDEX, repo_id);
 	if (!ret && scratch_fd < 0)
 		ret = tmc_store_begin(store, &writer->draft);
+	if (!ret && writer->filter.nr_filter_blocks)
+		ret = tmc_store_scratch(store, &writer->filter_fd);
 	if (!ret) {
 		memcpy(writer->unique, head->header.unique, sizeof(writer->unique));
 		head->nr_entries = put_le64(nr_entries);
 		head->nr_packs = put_le32(nr_packs);
+		head->nr_filter_blocks = put_le32(writer->filter.nr_filter_blocks);
 		ret = finish_block(writer);
 	}
 	if (ret < 0) {
@@ -103,11 +120,50 @@ int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id
 	return 0;
 }
 
+static int keep_filter_block(struct tmc_index_writer *writer)
+{
+	struct tmc_filter_builder *filter = &writer->filter;
+	int ret = io_write_full(writer->filter_fd, &filter->filter, sizeof(filter->filter),
+				(uint64_t)filter->block * TMC_INDEX_BLOCK_BYTES);
+
+	tmc_filter_builder_done(filter);
+	return ret < 0 ? scratch_failed(ret) : 0;
+}
+
+static int add_to_filter(struct tmc_index_writer *writer, const struct tmc_id *id)
+{
+	int ret = 0;
+
+	while (!ret && tmc_filter_builder_is_full(&writer->filter, id))
+		ret = keep_filter_block(writer);
+	if (!ret)
+		tmc_filter_builder_add(&writer->filter, id);
+	return ret;
+}
+
+static int add_filter_blocks(struct tmc_index_writer *writer)
+{
+	int ret = 0;
+
+	while (!ret && writer->filter.block < writer->filter.nr_filter_blocks)
+		ret = keep_filter_block(writer);
+	for (uint64_t i = 0; !ret && i < writer->filter.nr_filter_blocks; i++) {
+		ret = io_read_full(writer->filter_fd, open_block(writer), TMC_INDEX_BLOCK_BYTES,
+				   i * TMC_INDEX_BLOCK_BYTES);
+		ret = ret < 0 ? scratch_failed(ret) : finish_block(writer);
+	}
+	return ret;
+}
+
 int tmc_index_writer_add(struct tmc_index_writer *writer, const struct tmc_entry *entry)
 {
 	struct tmc_index_entries_disk *block = open_block(writer);
 	uint64_t nth = writer->nr_added++ % TMC_INDEX_BLOCK_ENTRIES;
+	int ret = 0;
 
+	if (writer->nr_added > 1 && tmc_entry_compare(&writer->latest, entry) >= 0)
+		return failure_set(-EIO, "an index got its entries out of order");
+	writer->latest = *entry;
 	block->entries[nth] = (struct tmc_index_entry_disk){
 		.id = entry->blob.id,
 		.type = entry->blob.type,
@@ -117,9 +173,11 @@ int tmc_index_writer_add(struct tmc_index_writer *writer, const struct tmc_entry
 		.stored_bytes = put_le32(entry->blob.stored_bytes),
 		.raw_bytes = put_le32(entry->blob.raw_bytes),
 	};
-	if (nth == TMC_INDEX_BLOCK_ENTRIES - 1 || writer->nr_added == writer->nr_entries)
-		return finish_block(writer);
-	return 0;
+	if (writer->filter.nr_filter_blocks)
+		ret = add_to_filter(writer, &entry->blob.id);
+	if (!ret && (nth == TMC_INDEX_BLOCK_ENTRIES - 1 || writer->nr_added == writer->nr_entries))
+		ret = finish_block(writer);
+	return ret;
 }
 
 static int add_packs(struct tmc_index_writer *writer, const struct tmc_id *packs)
@@ -148,6 +206,8 @@ int tmc_index_writer_finish(struct tmc_index_writer *writer, const struct tmc_id
 		return failure_set(-EIO, "an index got another number of entries than announced");
 	ret = add_packs(writer, packs);
 	if (!ret)
+		ret = add_filter_blocks(writer);
+	if (!ret)
 		ret = flush(writer);
 	if (ret < 0 || !draft)
 		return ret;
@@ -163,6 +223,8 @@ void tmc_index_writer_destroy(struct tmc_index_writer *writer)
 	if (!writer)
 		return;
 	tmc_store_discard(writer->draft);
+	if (writer->filter_fd >= 0)
+		close(writer->filter_fd);
 	tmc_hash_destroy(writer->hash);
 	free(writer);
 }

@@ -10,6 +10,7 @@
 #include "catalog/blob_set.h"
 #include "catalog/index_writer.h"
 #include "catalog/repo.h"
+#include "common/io.h"
 
 #include <openssl/sha.h>
 
@@ -41,15 +42,12 @@ static int compare_entries(const void *a, const void *b)
 	return tmc_entry_compare(a, b);
 }
 
-/* An index object of entries 0 to nr - 1 and 300 packs. */
-static void write_index(struct tmc_repo *repo, uint64_t nr)
+/* An index object with 300 packs. */
+static void write_entries(struct tmc_repo *repo, struct tmc_entry *entries, uint64_t nr)
 {
-	struct tmc_entry *entries = calloc(nr, sizeof(*entries));
 	struct tmc_index_writer *writer;
 	struct tmc_id packs[300];
 
-	for (uint64_t i = 0; i < nr; i++)
-		entries[i] = nth_entry(i);
 	for (uint64_t i = 0; i < 300; i++)
 		packs[i] = nth_id(1000000 + i);
 	qsort(entries, nr, sizeof(*entries), compare_entries);
@@ -58,6 +56,16 @@ static void write_index(struct tmc_repo *repo, uint64_t nr)
 		assert_success(tmc_index_writer_add(writer, &entries[i]));
 	assert_success(tmc_index_writer_finish(writer, packs));
 	tmc_index_writer_destroy(writer);
+}
+
+/* Entries 0 to nr - 1. */
+static void write_index(struct tmc_repo *repo, uint64_t nr)
+{
+	struct tmc_entry *entries = calloc(nr, sizeof(*entries));
+
+	for (uint64_t i = 0; i < nr; i++)
+		entries[i] = nth_entry(i);
+	write_entries(repo, entries, nr);
 	free(entries);
 }
 
@@ -103,7 +111,7 @@ static void search_all(struct tmc_index *index, uint64_t nr)
 
 static void lookups_on_disk_and_in_memory(void **state)
 {
-	static const uint64_t sizes[] = { 1, 2, 77, 78, 79, 156, 157, 5000 };
+	static const uint64_t sizes[] = { 1, 2, 77, 78, 79, 156, 157, 5000, 19968, 19969, 50000 };
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -125,6 +133,119 @@ static void lookups_on_disk_and_in_memory(void **state)
 		tmc_repo_close(repo);
 		remove_tree(fixture->path);
 	}
+}
+
+/* ----------------------------------------------------------------------- filters */
+
+static struct tmc_index *open_only_index(struct tmc_repo *repo)
+{
+	struct tmc_index *index;
+	struct tmc_id *ids;
+	size_t nr;
+
+	assert_success(tmc_store_list(repo->store, TMC_STORE_INDEX, &ids, &nr));
+	assert_int_equal(nr, 1);
+	assert_success(tmc_index_open(repo->store, &repo->info.id, &ids[0], &index));
+	free(ids);
+	return index;
+}
+
+static uint64_t nr_reads;
+
+static ssize_t counting_pread(int fd, void *data, size_t bytes, off_t offset)
+{
+	nr_reads++;
+	return io_ops_system.pread(fd, data, bytes, offset);
+}
+
+static uint64_t count_reads(struct tmc_index *index, uint64_t first, uint64_t nr)
+{
+	struct io_ops counting = io_ops_system;
+	struct tmc_entry found;
+
+	nr_reads = 0;
+	counting.pread = counting_pread;
+	io_ops = &counting;
+	for (uint64_t i = first; i < first + nr; i++) {
+		struct tmc_entry entry = nth_entry(i);
+
+		tmc_index_find(index, entry.blob.type, &entry.blob.id, &found, NULL);
+	}
+	io_ops = &io_ops_system;
+	return nr_reads;
+}
+
+static void one_read_tells_what_is_not_here_and_two_what_is(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct tmc_index *index;
+
+	write_index(repo, 50000);
+	index = open_only_index(repo);
+	assert_in_range(count_reads(index, 50000, 20000), 20000, 20000 + 20000 / 100);
+	assert_in_range(count_reads(index, 0, 20000), 40000, 40000 + 40000 / 100);
+	tmc_index_close(index);
+	tmc_repo_close(repo);
+}
+
+static void a_damaged_filter_costs_time_and_nothing_else(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct file_list *list = malloc(sizeof(*list));
+	struct tmc_index *index;
+	uint8_t *data;
+	size_t bytes;
+
+	write_index(repo, 30000);
+	list_files(fixture, "index", list);
+	data = read_file(list->paths[0], &bytes);
+	for (size_t block = 1 + 385 + 3; block < bytes / 4096; block++)
+		data[block * 4096 + 1000] ^= 1;
+	write_file(list->paths[0], data, bytes);
+	index = open_only_index(repo);
+	assert_in_range(count_reads(index, 0, 1000), 2500, 6000);
+	search_all(index, 30000);
+	tmc_index_close(index);
+	free(data);
+	free(list);
+	tmc_repo_close(repo);
+}
+
+/* All but the last six bytes the same: so they come into one filter block, which overflows. */
+static struct tmc_entry crowded_entry(uint64_t nth)
+{
+	struct tmc_entry entry = nth_entry(nth);
+
+	memset(entry.blob.id.bytes, 0x77, 26);
+	return entry;
+}
+
+static void ids_that_crowd_into_one_filter_are_found(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct tmc_entry *entries = calloc(20000, sizeof(*entries)), found;
+	struct tmc_index *index;
+
+	for (uint64_t i = 0; i < 20000; i++)
+		entries[i] = i % 4 ? crowded_entry(i) : nth_entry(i);
+	write_entries(repo, entries, 20000);
+	index = open_only_index(repo);
+	for (uint64_t i = 0; i < 20000; i++) {
+		struct tmc_entry entry = i % 4 ? crowded_entry(i) : nth_entry(i);
+		struct tmc_entry other = crowded_entry(20000 + i);
+
+		assert_int_equal(tmc_index_find(index, entry.blob.type, &entry.blob.id, &found, NULL),
+				 1);
+		assert_int_equal(found.offset, entry.offset);
+		assert_int_equal(tmc_index_find(index, other.blob.type, &other.blob.id, &found, NULL),
+				 0);
+	}
+	tmc_index_close(index);
+	free(entries);
+	tmc_repo_close(repo);
 }
 
 /* ---------------------------------------------------------------------- blob set */
@@ -184,6 +305,9 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(lookups_on_disk_and_in_memory),
+		T(one_read_tells_what_is_not_here_and_two_what_is),
+		T(a_damaged_filter_costs_time_and_nothing_else),
+		T(ids_that_crowd_into_one_filter_are_found),
 		T(a_blob_is_claimed_once_however_many_runs),
 		T(a_set_without_blobs_writes_no_index),
 	};
