@@ -51,12 +51,14 @@ lib_src   := $(sort $(wildcard common/*.c catalog/*.c))
 agent_src := $(sort $(wildcard agent/*.c restore/*.c))
 cli_src   := $(sort $(wildcard cli/*.c))
 unit_src  := $(sort $(wildcard tests/unit/test-*.c))
+unit_aid_src := $(filter-out $(unit_src),$(wildcard tests/unit/*.c))
 
 lib_obj   := $(lib_src:%.c=$(B)/%.o)
 agent_obj := $(agent_src:%.c=$(B)/%.o)
 cli_obj   := $(cli_src:%.c=$(B)/%.o)
 unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 unit_lib  := $(B)/asan/libunit.a
+unit_aid  := $(unit_aid_src:%.c=$(B)/asan/%.o)
 sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: all tools library kmod kmod-tests install install-library install-udev clean check-unit
@@ -146,9 +148,22 @@ $(B)/asan/%.o: %.c
 $(unit_lib): $(lib_src:%.c=$(B)/asan/%.o) $(agent_src:%.c=$(B)/asan/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_lib)
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $^ $(libs) -lcmocka
+$(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(unit_lib)
+	$(link_unit)
+
+define link_unit
+$(call say,LINK,$@)
+$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $^ $(libs) -lcmocka
+endef
+
+# The same library, whose allocations a test can let fail: tests/unit/faults.c.
+may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
+	    pthread_create EVP_MD_CTX_new
+$(B)/asan/libunit-faults.a: $(unit_lib)
+	$(Q)objcopy $(foreach call,$(may_fail),--redefine-sym $(call)=faulty_$(call)) $< $@
+
+$(B)/unit/test-fault-sweep: $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(B)/asan/libunit-faults.a
+	$(link_unit)
 .SECONDARY:
 
 -include tests/vm/vm.mk tests/bench/bench.mk
@@ -179,4 +194,4 @@ clean:
 	rm -rf $(B)
 
 -include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj))
--include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src))
+-include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src))

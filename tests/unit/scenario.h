@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * What a repository goes through, step by step, for tests that break something at
+ * every possible place on the way: a failed call, a failed allocation, a power cut.
+ * A feature is swept by all of them once it has a line in scenario_steps.
+ */
+#ifndef TESTS_UNIT_SCENARIO_H
+#define TESTS_UNIT_SCENARIO_H
+
+#include "repo_fixture.h"
+
+#define WORLD_POINTS 8
+
+/** A restore point that the repository has acknowledged. */
+struct world_point {
+	struct tmc_point point;
+	struct model *model;   /* what it has to give back */
+	unsigned int made_by;  /* step, from 1 */
+	unsigned int taken_by; /* the step that removes it; 0: none */
+};
+
+/** The repository of a scenario and what it has to hold. */
+struct world {
+	const char *path;
+	struct tmc_repo *repo;  /* NULL until init has been run */
+	struct model *model;    /* the volume as it is now */
+	unsigned int step;      /* which one runs, from 1 */
+	unsigned int nr_points;
+	struct world_point points[WORLD_POINTS];
+};
+
+/**
+ * Returns 0 or a negative errno. A step that failed is run a second time, when
+ * nothing fails any more, and has to succeed then. What it does wrong in any other
+ * way it reports with fail_msg().
+ */
+struct scenario_step {
+	const char *name;
+	int (*run)(struct world *world);
+};
+
+extern const struct scenario_step scenario_steps[];
+extern const unsigned int scenario_nr_steps;
+
+/** Nothing is at path. */
+void world_init(struct world *world, const char *path);
+/** Also removes what is at the path. */
+void world_exit(struct world *world);
+
+/**
+ * A fresh look at the repository: sound, and each point that has to be there after
+ * nr_done steps is there, bit for bit. What is there besides can only be what the
+ * step after those makes or removes, and is whole. where: for the message.
+ */
+void world_expect_sound(const struct world *world, unsigned int nr_done, const char *where);
+
+#endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The whole scenario with its n-th call failing, for n = 1, 2, ... until none does.
+ * The step that meets the fault fails or does not notice; it is then run again, and
+ * every later one after it, with the same open repository, and all succeed. Leaks
+ * are for ASan. LONG=1 takes every n; without it calls that only read are sampled, of
+ * which there are hundreds that differ in little.
+ */
+#include "faults.h"
+#include "scenario.h"
+
+static unsigned int stride(unsigned int without_long)
+{
+	return getenv("LONG") ? 1 : without_long;
+}
+
+/* The name of the step that failed; NULL: none did. */
+static const char *run_steps(struct world *world, const char *what)
+{
+	const char *failed = NULL;
+
+	for (unsigned int i = 0; i < scenario_nr_steps; i++) {
+		const struct scenario_step *step = &scenario_steps[i];
+		int ret;
+
+		world->step = i + 1;
+		ret = step->run(world);
+		if (ret < 0 && !failed && faults_fired()) {
+			failed = step->name;
+			assert_true(strlen(tmc_error_text()) > 10);
+			faults_disarm();
+			ret = step->run(world);
+		}
+		if (ret < 0)
+			fail_msg("%s, %s: %d, %s", what, step->name, ret, tmc_error_text());
+	}
+	faults_disarm();
+	return failed;
+}
+
+static void sweep(struct fixture *fixture, enum fault fault, unsigned int step, bool must_succeed)
+{
+	unsigned int nr_runs = 0, nr_failed = 0;
+	unsigned int at = 1;
+
+	for (;; at += step) {
+		struct world world;
+		const char *failed;
+		char what[64];
+
+		world_init(&world, fixture->path);
+		snprintf(what, sizeof(what), "call %u", at);
+		faults_arm(fault, at);
+		failed = run_steps(&world, what);
+		if (failed && must_succeed)
+			fail_msg("%s: %s failed", what, failed);
+		if (faults_sync_was_ignored())
+			fail_msg("%s: a file was used on, or synced again, after its sync had failed", what);
+		world_expect_sound(&world, scenario_nr_steps, what);
+		world_exit(&world);
+		nr_runs++;
+		nr_failed += failed != NULL;
+		if (!faults_fired())
+			break;
+	}
+	print_message("%u calls, %u runs, %u of them with a step that failed\n", at - 1, nr_runs,
+		      nr_failed);
+	assert_true(at > 30);
+	assert_true(must_succeed ? !nr_failed : nr_failed > 5);
+}
+
+static void any_call_of_the_system_can_fail(void **state)
+{
+	sweep(*state, FAULT_EIO, stride(2), false);
+}
+
+static void the_disk_can_be_full_at_any_call(void **state)
+{
+	sweep(*state, FAULT_ENOSPC, 1, false);
+}
+
+static void any_call_can_be_interrupted(void **state)
+{
+	sweep(*state, FAULT_EINTR, stride(7), true);
+}
+
+static void any_transfer_can_be_short(void **state)
+{
+	sweep(*state, FAULT_SHORT, 1, true);
+}
+
+static void any_allocation_can_fail(void **state)
+{
+	sweep(*state, FAULT_MEMORY, 1, false);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(any_call_of_the_system_can_fail),
+		T(the_disk_can_be_full_at_any_call),
+		T(any_call_can_be_interrupted),
+		T(any_transfer_can_be_short),
+		T(any_allocation_can_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
