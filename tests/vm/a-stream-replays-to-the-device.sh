@@ -10,29 +10,14 @@
 
 # shellcheck source=lib.sh
 . lib.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark dmsetup rawstream
 
 # said WORD: the number behind the latest WORD that the follower said.
 said() {
 	sed -nE "s/^$1 ([0-9]+).*/\1/p" /tmp/said | tail -1
-}
-
-has_said() {
-	[ "$(grep -c "^$1 " /tmp/said)" -ge "$2" ]
-}
-
-follow() {
-	mkdir "$1"
-	rawstream follow /dev/mapper/volume /dev/vda "$1" "${@:2}" >/tmp/said &
-	follower=$!
-	wait_until 60 has_said scanned 1
-}
-
-stop_following() {
-	kill -TERM "$follower"
-	wait "$follower"
-	cat /tmp/said
 }
 
 # What the device holds while frozen must be what the stream says of this cut.
@@ -64,7 +49,8 @@ for first_image in fuzzy precise; do
 	wait_for_synced 5
 	options=(slow=300)
 	[ "$first_image" = fuzzy ] || options+=(precise)
-	follow "/mnt/work/$first_image" "${options[@]}"
+	follow /dev/vda "/mnt/work/$first_image" "${options[@]}"
+	wait_until 60 has_said scanned 1
 	for round in 1 2 3; do
 		wait_for_synced $((10 + round * 10))
 		cut_while_frozen "$round"

@@ -9,15 +9,13 @@
 
 # shellcheck source=lib.sh
 . lib.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark dmsetup rawstream uevents
 
 status_says() {
 	dmsetup status volume | grep -q "$1"
-}
-
-has_said() {
-	[ "$(grep -c "^$1 " /tmp/said)" -ge "$2" ]
 }
 
 write_chunks() {
@@ -40,9 +38,7 @@ check dmsetup create volume --table "$table"
 cleanup dmsetup remove volume
 status_says '^0 [0-9]* tidemark stream .* stream off '
 refused 1 'not connected' dmsetup message volume 0 mark early
-mkdir /tmp/stream
-rawstream follow /dev/mapper/volume /dev/vda /tmp/stream ring=262144 >/tmp/said &
-follower=$!
+follow /dev/vda /tmp/stream ring=262144
 wait_until 60 has_said scanned 1
 status_says ' agent yes stream on '
 write_chunks 3 1
@@ -61,9 +57,7 @@ for round in 1 2 3; do
 	status_says ' stream on '
 	write_chunks $((round * 100 + 50)) 1
 done
-kill -TERM "$follower"
-wait "$follower"
-cat /tmp/said
+stop_following
 [ "$(grep -c '^behind 1$' /tmp/said)" -eq 3 ]
 # 32 chunks, and the few that were written before and not acknowledged.
 grep '^scanned' /tmp/said | tail -n +2 | awk '$2 < 32 || $2 > 36 { exit 1 }' ||

@@ -9,6 +9,8 @@
 
 # shellcheck source=lib.sh
 . lib.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark module:dm-delay dmsetup rawstream
 
@@ -25,17 +27,14 @@ for first_image in fuzzy precise; do
 	dd if=/dev/urandom of=/dev/mapper/slow bs=64k seek=7 count=1 oflag=direct conv=notrunc status=none &
 	early=$!
 	sleep 0.3
-	mkdir "/tmp/$first_image"
 	options=()
 	[ "$first_image" = fuzzy ] || options+=(precise)
-	rawstream follow /dev/mapper/volume /dev/mapper/slow "/tmp/$first_image" "${options[@]}" >/tmp/said &
-	follower=$!
+	follow /dev/mapper/slow "/tmp/$first_image" "${options[@]}"
 	wait_until 30 grep -q '^streaming' /tmp/said
 	kill -0 "$early" || fail "the write was not in flight any more: nothing was proved"
 	wait "$early"
 	wait_until 30 grep -q '^scanned 1024$' /tmp/said
-	kill -TERM "$follower"
-	wait "$follower"
+	stop_following
 	grep '^records .* rescans 1$' /tmp/said
 	check rawstream replay "/tmp/$first_image" /tmp/image
 	dd if=/dev/mapper/slow of=/tmp/truth bs=1M iflag=direct status=none

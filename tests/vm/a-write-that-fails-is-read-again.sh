@@ -9,6 +9,8 @@
 
 # shellcheck source=lib.sh
 . lib.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark module:tm-disk dmsetup rawstream bios
 
@@ -26,11 +28,8 @@ test_disk add td0 size=16M max_kb=64
 check dd if=/dev/urandom of=/dev/td0 bs=1M oflag=direct conv=notrunc status=none count=16
 check dmsetup create volume --table "0 32768 tidemark stream /dev/td0 0 2 stall_ms 60000"
 cleanup dmsetup remove volume
-mkdir /tmp/stream
-rawstream follow /dev/mapper/volume /dev/td0 /tmp/stream >/tmp/said &
-follower=$!
-cleanup stop_writer_if_running "$follower"
-wait_until 60 grep -q '^scanned' /tmp/said
+follow /dev/td0 /tmp/stream
+wait_until 60 has_said scanned 1
 
 fail_once write write 4096 4096
 fail_once write write $((1 << 20)) 524288
@@ -39,8 +38,7 @@ fail_once uring write $((5 << 20)) 32768
 fail_once discard discard $((7 << 20)) 1048576
 check bios write /dev/td0 $((9 << 20)) 524288
 
-kill -TERM "$follower"
-wait "$follower"
+stop_following
 dmsetup status volume | grep ' gaps 0 '
 rawstream list /tmp/stream >/tmp/list
 grep '^rescan' /tmp/list >/tmp/have

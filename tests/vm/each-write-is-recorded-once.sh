@@ -10,6 +10,8 @@
 
 # shellcheck source=lib.sh
 . lib.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark dmsetup rawstream bios
 
@@ -42,10 +44,8 @@ check dmsetup create striped --table "0 65536 striped 2 128 /dev/vda 131072 /dev
 cleanup dmsetup remove striped
 check dmsetup create volume --table "0 $(blockdev --getsz /dev/vda) tidemark stream /dev/vda 0 2 stall_ms 60000"
 cleanup dmsetup remove volume
-mkdir /tmp/stream
-rawstream follow /dev/mapper/volume /dev/vda /tmp/stream >/tmp/said &
-follower=$!
-wait_until 60 grep -q '^scanned' /tmp/said
+follow /dev/vda /tmp/stream
+wait_until 60 has_said scanned 1
 
 for i in "${!kinds[@]}"; do
 	# The kernel refuses to split what must not wait.
@@ -69,8 +69,7 @@ else
 	timeout 1 bios nowait /dev/vda $((120 * mib)) 131072 && fail "nothing failed: nothing was proved"
 fi
 
-kill -TERM "$follower"
-wait "$follower"
+stop_following
 dmsetup status volume | grep ' gaps 0 '
 echo "not here:$skipped"
 cat $wanted

@@ -11,6 +11,8 @@
 . lib.sh
 # shellcheck source=lib-devices.sh
 . lib-devices.sh
+# shellcheck source=lib-stream.sh
+. lib-stream.sh
 
 requires module:dm-tidemark module:scsi_debug module:tm-write-same dmsetup rawagent rawstream same
 kernel_older_than 5.18 || skip "no kernel since 5.18 has such a bio"
@@ -47,14 +49,11 @@ untrack volume
 
 check dmsetup create volume --table "0 65536 tidemark stream /dev/sda 0 2 stall_ms 60000"
 cleanup dmsetup remove volume
-mkdir /tmp/stream
-rawstream follow /dev/mapper/volume /dev/sda /tmp/stream >/tmp/said &
-follower=$!
-wait_until 60 grep -q '^scanned' /tmp/said
+follow /dev/sda /tmp/stream
+wait_until 60 has_said scanned 1
 write_same 300 10
 write_same 8003 5000 # more than one record holds
-kill -TERM "$follower"
-wait "$follower"
+stop_following
 check rawstream list /tmp/stream
 dmsetup status volume | grep ' gaps 0 '
 check rawstream replay /tmp/stream /tmp/replayed
