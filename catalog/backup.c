@@ -81,11 +81,11 @@ static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
 
 	backup->chunks = tmc_chunk_set_create(backup->tree.nr_chunks);
 	backup->changes = tmc_change_log_create(repo->store, TMC_CHANGE_LOG_BUFFER);
-	backup->blobs = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes,
+	backup->blobs = tmc_blob_set_create(repo->store, repo->keys, repo->indexes,
 					    TMC_BLOB_SET_SLOTS);
 	if (!backup->chunks || !backup->changes || !backup->blobs)
 		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_pack_writer_create(repo->store, &repo->info.id, &backup->packs);
+	ret = tmc_pack_writer_create(repo->store, repo->keys, &backup->packs);
 	if (ret < 0)
 		return ret;
 	parts = (struct tmc_pipeline_parts){

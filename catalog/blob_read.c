@@ -11,7 +11,7 @@
 #include "common/first_failure.h"
 
 static int read_at(struct tmc_repo *repo, const struct tmc_location *location,
-		   struct tmc_hash *hash, void *disk, void *ret_raw, char ret_text[TMC_STORE_TEXT])
+		   struct tmc_blob_coder *coder, void *disk, void *ret_raw, char ret_text[TMC_STORE_TEXT])
 {
 	const struct tmc_entry *entry = &location->entry;
 	struct tmc_pack *pack;
@@ -23,11 +23,12 @@ static int read_at(struct tmc_repo *repo, const struct tmc_location *location,
 			    entry->offset);
 	tmc_pack_put(repo->packs, pack);
 	tmc_pack_describe(repo->packs, &location->pack, ret_text);
-	return ret ? ret : tmc_blob_decode(&entry->blob, disk, hash, ret_text, entry->offset, ret_raw);
+	return ret ? ret : tmc_blob_decode(coder, &entry->blob, disk, ret_text,
+					   entry->offset, ret_raw);
 }
 
 int tmc_blob_read(struct tmc_repo *repo, enum tmc_blob_type type, const struct tmc_id *id,
-		  struct tmc_hash *hash, void *disk, void *ret_raw, struct tmc_blob *ret_blob,
+		  struct tmc_blob_coder *coder, void *disk, void *ret_raw, struct tmc_blob *ret_blob,
 		  char ret_text[TMC_STORE_TEXT])
 {
 	struct tmc_location location;
@@ -38,7 +39,7 @@ int tmc_blob_read(struct tmc_repo *repo, enum tmc_blob_type type, const struct t
 	if (ret < 0)
 		return ret;
 	*ret_blob = location.entry.blob;
-	ret = read_at(repo, &location, hash, disk, ret_raw, ret_text);
+	ret = read_at(repo, &location, coder, disk, ret_raw, ret_text);
 	if (!ret)
 		return 0;
 	first_failure_init(&first);
@@ -50,7 +51,7 @@ int tmc_blob_read(struct tmc_repo *repo, enum tmc_blob_type type, const struct t
 		    tmc_index_set_find_in(repo->indexes, n, type, id, &location) <= 0)
 			continue;
 		*ret_blob = location.entry.blob;
-		if (!read_at(repo, &location, hash, disk, ret_raw, ret_text))
+		if (!read_at(repo, &location, coder, disk, ret_raw, ret_text))
 			return 0;
 	}
 	return first_failure_get(&first);

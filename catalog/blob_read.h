@@ -18,7 +18,7 @@ struct tmc_repo;
  * plain content. ret_text: the pack that it came from. Errors: the first one.
  */
 int tmc_blob_read(struct tmc_repo *repo, enum tmc_blob_type type, const struct tmc_id *id,
-		  struct tmc_hash *hash, void *disk, void *ret_raw, struct tmc_blob *ret_blob,
+		  struct tmc_blob_coder *coder, void *disk, void *ret_raw, struct tmc_blob *ret_blob,
 		  char ret_text[TMC_STORE_TEXT]);
 
 #endif

@@ -44,7 +44,7 @@ struct run {
 
 struct tmc_blob_set {
 	struct tmc_store *store;
-	struct tmc_id repo_id;
+	struct tmc_keys *keys;
 	struct tmc_index_set *known;
 	uint32_t nr_slots_max;
 
@@ -57,7 +57,7 @@ struct tmc_blob_set {
 	size_t nr_runs;
 };
 
-struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
+struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, struct tmc_keys *keys,
 					 struct tmc_index_set *known, uint32_t nr_slots)
 {
 	struct tmc_blob_set *set = calloc(1, sizeof(*set));
@@ -65,7 +65,7 @@ struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct t
 	if (!set)
 		return NULL;
 	set->store = store;
-	set->repo_id = *repo_id;
+	set->keys = keys;
 	set->known = known;
 	set->nr_slots_max = nr_slots;
 	set->nr_slots = nr_slots < SLOTS_FIRST ? nr_slots : SLOTS_FIRST;
@@ -157,7 +157,7 @@ static int write_slots_locked(struct tmc_blob_set *set, int scratch_fd, const st
 	if (!nr)
 		return 0;
 	qsort(sorted, nr, sizeof(*sorted), compare_slots);
-	ret = tmc_index_writer_begin(set->store, &set->repo_id, scratch_fd, nr, nr_packs, &writer);
+	ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr, nr_packs, &writer);
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = tmc_index_writer_add(writer, &sorted[i]->entry);
 	return ret ? ret : tmc_index_writer_finish(writer, packs);
@@ -193,7 +193,7 @@ static int merge_runs(struct tmc_blob_set *set, const struct run *runs, size_t n
 		ret = advance(&sources[i]);
 	}
 	if (!ret)
-		ret = tmc_index_writer_begin(set->store, &set->repo_id, scratch_fd, nr_entries,
+		ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr_entries,
 					     nr_packs, &writer);
 	while (!ret) {
 		struct source *least = NULL;
@@ -215,7 +215,7 @@ static int merge_runs(struct tmc_blob_set *set, const struct run *runs, size_t n
 static int add_run_locked(struct tmc_blob_set *set, int fd, unsigned int level, size_t nr_merged)
 {
 	struct tmc_index *index;
-	int ret = tmc_index_open_scratch(fd, &set->repo_id, &index);
+	int ret = tmc_index_open_scratch(fd, set->keys, &index);
 
 	if (ret < 0)
 		return ret;

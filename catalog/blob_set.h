@@ -16,7 +16,7 @@ struct tmc_blob_set;
 #define TMC_BLOB_SET_SLOTS (1u << 18) /* 15 MiB */
 
 /** nr_slots: the table's largest size, a power of two; more goes to scratch files. */
-struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
+struct tmc_blob_set *tmc_blob_set_create(struct tmc_store *store, struct tmc_keys *keys,
 					 struct tmc_index_set *known, uint32_t nr_slots);
 void tmc_blob_set_destroy(struct tmc_blob_set *set);
 

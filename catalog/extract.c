@@ -48,7 +48,7 @@ static void add_progress(struct extract *extract, uint64_t bytes)
 
 struct worker {
 	struct extract *extract;
-	struct tmc_hash *hash;
+	struct tmc_blob_coder *coder;
 	uint8_t *disk;      /* one read */
 	uint8_t *single;    /* one blob, read from another place */
 	uint8_t *run;       /* plain chunks, contiguous in the volume */
@@ -85,11 +85,12 @@ static int decode_piece(struct worker *worker, const struct tmc_read *read, bool
 	int ret = -EBADMSG;
 
 	if (was_read)
-		ret = tmc_blob_decode(&piece->blob, worker->disk + (piece->offset - read->offset),
-				      worker->hash, what, piece->offset, raw);
+		ret = tmc_blob_decode(worker->coder, &piece->blob,
+				      worker->disk + (piece->offset - read->offset), what,
+				      piece->offset, raw);
 	if (!ret)
 		return 0;
-	return tmc_blob_read(worker->extract->repo, TMC_BLOB_CHUNK, &piece->blob.id, worker->hash,
+	return tmc_blob_read(worker->extract->repo, TMC_BLOB_CHUNK, &piece->blob.id, worker->coder,
 			     worker->single, raw, &blob, text);
 }
 
@@ -139,11 +140,11 @@ static int init_worker(struct worker *worker)
 {
 	const struct tmc_limits *limits = &worker->extract->repo->limits;
 
-	worker->hash = tmc_hash_create();
+	worker->coder = tmc_blob_coder_create(limits, worker->extract->repo->keys);
 	worker->single = malloc(tmc_limits_disk_bytes(limits));
 	worker->disk = malloc(TMC_READ_BYTES + tmc_limits_disk_bytes(limits));
 	worker->run = aligned_alloc(PAGE_BYTES, TMC_BUFFER_BYTES);
-	if (!worker->hash || !worker->single || !worker->disk || !worker->run)
+	if (!worker->coder || !worker->single || !worker->disk || !worker->run)
 		return failure_set(-ENOMEM, "out of memory");
 	return 0;
 }
@@ -165,7 +166,7 @@ static void *worker_thread(void *context)
 			first_failure_note(failure, ret);
 		free(read);
 	}
-	tmc_hash_destroy(worker.hash);
+	tmc_blob_coder_destroy(worker.coder);
 	free(worker.single);
 	free(worker.disk);
 	free(worker.run);

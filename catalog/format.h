@@ -22,6 +22,11 @@ enum tmc_object_type { /* four letters on disk */
 	TMC_OBJECT_PACK,
 	TMC_OBJECT_INDEX,
 	TMC_OBJECT_POINT,
+	TMC_OBJECT_KEY,
+};
+
+enum tmc_incompat { /* bits of a header */
+	TMC_INCOMPAT_ENCRYPTED = 1 << 0,
 };
 
 struct tmc_object_header_disk {
@@ -41,6 +46,7 @@ struct tmc_object_header_disk {
 static_assert(sizeof(struct tmc_object_header_disk) == 128, "format");
 
 #define TMC_HASH_SHA256 1
+#define TMC_HASH_HMAC   2
 #define TMC_FAN_OUT     32
 #define TMC_FAN_OUT_MAX 1024
 
@@ -87,6 +93,8 @@ struct tmc_footer_entry_disk {
 	struct tmc_id id;
 };
 static_assert(sizeof(struct tmc_footer_entry_disk) == 48, "format");
+
+#define TMC_BLOB_SEAL_BYTES 40u /* nonce and tag of an encrypted payload */
 
 #define TMC_TRAILER_MAGIC "TAIL"
 

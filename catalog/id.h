@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * SHA-256 names: compare, format, compute.
+ * Names by hash: compare, format, compute.
  */
 #ifndef CATALOG_ID_H
 #define CATALOG_ID_H
@@ -11,10 +11,15 @@
 
 #include <string.h>
 
-struct tmc_hash; /**< one running SHA-256; used by one thread at a time */
+struct tmc_keys;
+struct tmc_hash; /**< one running hash; used by one thread at a time */
 
-/** NULL: out of memory, or libcrypto has no SHA-256. */
-struct tmc_hash *tmc_hash_create(void);
+/**
+ * SHA-256, or HMAC-SHA-256 with the id key where the keys are of an encrypted
+ * repository. keys NULL: SHA-256. Returns NULL: out of memory, libcrypto has no
+ * SHA-256, or the repository is locked.
+ */
+struct tmc_hash *tmc_hash_create(const struct tmc_keys *keys);
 void tmc_hash_destroy(struct tmc_hash *hash);
 void tmc_hash_cleanup(struct tmc_hash **hash);
 #define CLEANUP_HASH __attribute__((cleanup(tmc_hash_cleanup)))

@@ -86,7 +86,7 @@ static int read_block(struct tmc_index *index, uint64_t number, void *ret_block)
 	return 0;
 }
 
-static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
+static int read_head(struct tmc_index *index, struct tmc_keys *keys)
 {
 	struct tmc_index_head_disk head;
 	int ret;
@@ -96,7 +96,7 @@ static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
 	ret = io_read_full(index->fd, &head, sizeof(head), 0);
 	if (ret < 0)
 		return failure_set(ret, "cannot read %s: %s", index->text, strerror(-ret));
-	ret = tmc_object_header_check(&head.header, TMC_OBJECT_INDEX, repo_id, index->text, NULL);
+	ret = tmc_object_header_check(&head.header, TMC_OBJECT_INDEX, keys, index->text, NULL);
 	if (ret < 0)
 		return ret;
 	memcpy(index->unique, head.header.unique, sizeof(index->unique));
@@ -120,10 +120,10 @@ static int read_head(struct tmc_index *index, const struct tmc_id *repo_id)
 	return 0;
 }
 
-static int open_fd(struct tmc_index *index, const struct tmc_id *repo_id,
+static int open_fd(struct tmc_index *index, struct tmc_keys *keys,
 		   struct tmc_index **ret_index)
 {
-	int ret = read_head(index, repo_id);
+	int ret = read_head(index, keys);
 
 	if (ret < 0) {
 		tmc_index_close(index);
@@ -133,7 +133,7 @@ static int open_fd(struct tmc_index *index, const struct tmc_id *repo_id,
 	return 0;
 }
 
-int tmc_index_open(struct tmc_store *store, const struct tmc_id *repo_id, const struct tmc_id *id,
+int tmc_index_open(struct tmc_store *store, struct tmc_keys *keys, const struct tmc_id *id,
 		   struct tmc_index **ret_index)
 {
 	struct tmc_index *index = calloc(1, sizeof(*index));
@@ -148,10 +148,10 @@ int tmc_index_open(struct tmc_store *store, const struct tmc_id *repo_id, const 
 		free(index);
 		return ret;
 	}
-	return open_fd(index, repo_id, ret_index);
+	return open_fd(index, keys, ret_index);
 }
 
-int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_index **ret_index)
+int tmc_index_open_scratch(int fd, struct tmc_keys *keys, struct tmc_index **ret_index)
 {
 	struct tmc_index *index = calloc(1, sizeof(*index));
 	off_t end = lseek(fd, 0, SEEK_END);
@@ -165,7 +165,7 @@ int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_inde
 	index->fd = fd;
 	index->bytes = (uint64_t)end;
 	snprintf(index->text, sizeof(index->text), "a scratch file of this backup");
-	ret = open_fd(index, repo_id, ret_index);
+	ret = open_fd(index, keys, ret_index);
 	if (ret < 0)
 		return ret;
 	index->pack_bound = UINT32_MAX;

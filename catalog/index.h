@@ -13,10 +13,10 @@
 struct tmc_index; /**< constant once open: may be shared by threads */
 
 /** Open and check the head. Costs the same whatever the size. */
-int tmc_index_open(struct tmc_store *store, const struct tmc_id *repo_id,
+int tmc_index_open(struct tmc_store *store, struct tmc_keys *keys,
 		   const struct tmc_id *id, struct tmc_index **ret_index);
 /** The same for a run in a scratch file, which the index closes with itself. */
-int tmc_index_open_scratch(int fd, const struct tmc_id *repo_id, struct tmc_index **ret_index);
+int tmc_index_open_scratch(int fd, struct tmc_keys *keys, struct tmc_index **ret_index);
 void tmc_index_close(struct tmc_index *index);
 
 /** Read the table into memory, to search it there. Worth it for small ones. */

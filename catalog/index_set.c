@@ -29,7 +29,7 @@ struct member {
 
 struct tmc_index_set {
 	struct tmc_store *store;
-	struct tmc_id repo_id;
+	struct tmc_keys *keys;
 	struct tmc_limits limits;
 	struct first_failure damage; /* of an index object that could not be opened */
 	atomic_size_t latest;        /* number of the index with the latest hit */
@@ -40,7 +40,7 @@ struct tmc_index_set {
 	uint64_t loaded_bytes;
 };
 
-struct tmc_index_set *tmc_index_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
+struct tmc_index_set *tmc_index_set_create(struct tmc_store *store, struct tmc_keys *keys,
 					   const struct tmc_limits *limits)
 {
 	struct tmc_index_set *set = calloc(1, sizeof(*set));
@@ -48,7 +48,7 @@ struct tmc_index_set *tmc_index_set_create(struct tmc_store *store, const struct
 	if (!set)
 		return NULL;
 	set->store = store;
-	set->repo_id = *repo_id;
+	set->keys = keys;
 	set->limits = *limits;
 	first_failure_init(&set->damage);
 	pthread_rwlock_init(&set->lock, NULL);
@@ -91,7 +91,7 @@ static int add_locked(struct tmc_index_set *set, const struct tmc_id *id)
 		set->members = members;
 		set->capacity = capacity;
 	}
-	ret = tmc_index_open(set->store, &set->repo_id, id, &member.index);
+	ret = tmc_index_open(set->store, set->keys, id, &member.index);
 	if (ret < 0)
 		return ret;
 	member.pack_bytes = calloc(tmc_index_nr_packs(member.index) + 1u, sizeof(uint32_t));

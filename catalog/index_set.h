@@ -14,7 +14,7 @@
 struct tmc_index_set; /**< may be shared by threads */
 
 /** Opens nothing: that is for the first lookup. */
-struct tmc_index_set *tmc_index_set_create(struct tmc_store *store, const struct tmc_id *repo_id,
+struct tmc_index_set *tmc_index_set_create(struct tmc_store *store, struct tmc_keys *keys,
 					   const struct tmc_limits *limits);
 void tmc_index_set_destroy(struct tmc_index_set *set);
 

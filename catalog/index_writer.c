@@ -78,7 +78,7 @@ static int finish_block(struct tmc_index_writer *writer)
 	return ret;
 }
 
-int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id, int scratch_fd,
+int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int scratch_fd,
 			   uint64_t nr_entries, uint32_t nr_packs,
 			   struct tmc_index_writer **ret_writer)
 {
@@ -93,14 +93,14 @@ int tmc_index_writer_begin(struct tmc_store *store, const struct tmc_id *repo_id
 	tmc_filter_builder_init(&writer->filter, tmc_index_filter_blocks(nr_entries));
 	writer->nr_entries = nr_entries;
 	writer->nr_packs = nr_packs;
-	writer->hash = tmc_hash_create();
+	writer->hash = tmc_hash_create(keys);
 	if (!writer->hash)
 		ret = failure_set(-ENOMEM, "out of memory");
 	head = open_block(writer);
 	if (!ret)
 		ret = tmc_hash_start(writer->hash);
 	if (!ret)
-		ret = tmc_object_header_init(&head->header, TMC_OBJECT_INDEX, repo_id);
+		ret = tmc_object_header_init(&head->header, TMC_OBJECT_INDEX, keys);
 	if (!ret && scratch_fd < 0)
 		ret = tmc_store_begin(store, &writer->draft);
 	if (!ret && writer->filter.nr_filter_blocks)

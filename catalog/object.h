@@ -9,17 +9,20 @@
 
 #include "catalog/format.h"
 
-/** Errors: -EIO (no randomness). */
+struct tmc_keys;
+
+/** Errors: -EIO (no randomness), -ENOKEY (the repository is locked). */
 int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_object_type type,
-			   const struct tmc_id *repo_id);
+			   const struct tmc_keys *keys);
 
 /**
  * Check a header read from disk, in the order of docs/format.md. what: how an
- * error names the object. repo_id NULL: any repository's. ret_ro_compat: unknown
- * bits, NULL to ignore them. Errors: -EBADMSG, -EPROTONOSUPPORT.
+ * error names the object. keys: those of the repository that it has to belong to, and
+ * of which it has to be encrypted or not; NULL: any. ret_ro_compat: unknown bits, NULL
+ * to ignore them. Errors: -EBADMSG, -EPROTONOSUPPORT, -ENOKEY.
  */
 int tmc_object_header_check(const struct tmc_object_header_disk *header, enum tmc_object_type type,
-			    const struct tmc_id *repo_id, const char *what,
+			    const struct tmc_keys *keys, const char *what,
 			    uint64_t *ret_ro_compat);
 
 #endif

@@ -8,6 +8,7 @@
 #include "catalog/pack.h"
 
 #include "catalog/id.h"
+#include "catalog/keys.h"
 #include "catalog/object.h"
 #include "common/failure.h"
 #include "common/io.h"
@@ -21,20 +22,20 @@
 
 struct tmc_pack_cache {
 	struct tmc_store *store;
-	struct tmc_id repo_id;
+	struct tmc_keys *keys;
 	pthread_mutex_t lock; /* all below */
 	uint64_t clock;
 	struct tmc_pack *packs[NR_OPEN]; /* each holds a reference */
 };
 
-struct tmc_pack_cache *tmc_pack_cache_create(struct tmc_store *store, const struct tmc_id *repo_id)
+struct tmc_pack_cache *tmc_pack_cache_create(struct tmc_store *store, struct tmc_keys *keys)
 {
 	struct tmc_pack_cache *cache = calloc(1, sizeof(*cache));
 
 	if (!cache)
 		return NULL;
 	cache->store = store;
-	cache->repo_id = *repo_id;
+	cache->keys = keys;
 	pthread_mutex_init(&cache->lock, NULL);
 	return cache;
 }
@@ -103,7 +104,7 @@ static int open_pack(struct tmc_pack_cache *cache, const struct tmc_id *id,
 	}
 	ret = tmc_pack_read(cache, pack, &header, sizeof(header), 0);
 	if (!ret)
-		ret = tmc_object_header_check(&header, TMC_OBJECT_PACK, &cache->repo_id,
+		ret = tmc_object_header_check(&header, TMC_OBJECT_PACK, cache->keys,
 					      tmc_pack_describe(cache, id, text), NULL);
 	if (ret < 0) {
 		put_locked(pack);

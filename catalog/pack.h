@@ -9,6 +9,7 @@
 
 #include "catalog/store.h"
 
+struct tmc_keys;
 struct tmc_pack_cache; /**< may be shared by threads */
 
 struct tmc_pack {
@@ -20,7 +21,7 @@ struct tmc_pack {
 };
 
 struct tmc_pack_cache *tmc_pack_cache_create(struct tmc_store *store,
-					     const struct tmc_id *repo_id);
+					     struct tmc_keys *keys);
 void tmc_pack_cache_destroy(struct tmc_pack_cache *cache);
 
 /** Open and check the header. Errors: -ENOENT becomes -EBADMSG: a pack is missing. */

@@ -25,7 +25,7 @@
 struct tmc_pack_checker {
 	struct tmc_repo *repo;
 	struct tmc_pack_check_ops ops;
-	struct tmc_hash *hash;
+	struct tmc_blob_coder *coder;
 	uint8_t *raw;
 	struct tmc_pack *pack;
 	char text[TMC_STORE_TEXT];
@@ -46,10 +46,10 @@ struct tmc_pack_checker *tmc_pack_checker_create(struct tmc_repo *repo,
 		return NULL;
 	checker->repo = repo;
 	checker->ops = *ops;
-	checker->hash = tmc_hash_create();
+	checker->coder = tmc_blob_coder_create(&repo->limits, repo->keys);
 	checker->raw = malloc(tmc_limits_raw_bytes(&repo->limits));
 	checker->window = malloc(WINDOW_BYTES);
-	if (!checker->hash || !checker->raw || !checker->window) {
+	if (!checker->coder || !checker->raw || !checker->window) {
 		tmc_pack_checker_destroy(checker);
 		return NULL;
 	}
@@ -60,7 +60,7 @@ void tmc_pack_checker_destroy(struct tmc_pack_checker *checker)
 {
 	if (!checker)
 		return;
-	tmc_hash_destroy(checker->hash);
+	tmc_blob_coder_destroy(checker->coder);
 	free(checker->raw);
 	free(checker->window);
 	free(checker);
@@ -114,6 +114,7 @@ static int read_footer(struct tmc_pack_checker *checker, uint32_t first, uint32_
 
 static int check_footer(struct tmc_pack_checker *checker)
 {
+	struct tmc_hash *hash = tmc_blob_coder_hash(checker->coder);
 	struct tmc_object_header_disk header;
 	struct tmc_id name;
 	uint32_t nr;
@@ -122,17 +123,17 @@ static int check_footer(struct tmc_pack_checker *checker)
 	if (!ret)
 		ret = read_pack(checker, &header, sizeof(header), 0);
 	if (!ret)
-		ret = tmc_hash_start(checker->hash);
+		ret = tmc_hash_start(hash);
 	if (!ret)
-		ret = tmc_hash_update(checker->hash, &header, sizeof(header));
+		ret = tmc_hash_update(hash, &header, sizeof(header));
 	for (uint32_t first = 0; !ret && first < checker->nr_blobs; first += nr) {
 		ret = read_footer(checker, first, &nr);
 		if (!ret)
-			ret = tmc_hash_update(checker->hash, checker->footer,
+			ret = tmc_hash_update(hash, checker->footer,
 					      nr * sizeof(*checker->footer));
 	}
 	if (!ret)
-		ret = tmc_hash_finish(checker->hash, &name);
+		ret = tmc_hash_finish(hash, &name);
 	if (ret < 0)
 		return ret;
 	return tmc_id_equal(&name, &checker->pack->id) ? 0 : footer_damaged(checker);
@@ -170,7 +171,7 @@ static int check_blob(struct tmc_pack_checker *checker, const struct tmc_entry *
 	int ret = get_bytes(checker, entry->offset, tmc_blob_disk_bytes(&entry->blob), &disk);
 
 	if (!ret)
-		ret = tmc_blob_decode(&entry->blob, disk, checker->hash, checker->text,
+		ret = tmc_blob_decode(checker->coder, &entry->blob, disk, checker->text,
 				      entry->offset, checker->raw);
 	if (!ret)
 		checker->ops.good(checker->ops.context, &checker->pack->id, entry);

@@ -33,7 +33,7 @@ struct buffer {
 
 struct tmc_pack_writer {
 	struct tmc_store *store;
-	struct tmc_id repo_id;
+	struct tmc_keys *keys;
 	pthread_t thread;
 	bool thread_runs;
 	struct queue *full, *empty; /* of struct buffer; to the thread and back */
@@ -89,7 +89,7 @@ static void *writer_thread(void *arg)
 	return NULL;
 }
 
-int tmc_pack_writer_create(struct tmc_store *store, const struct tmc_id *repo_id,
+int tmc_pack_writer_create(struct tmc_store *store, struct tmc_keys *keys,
 			   struct tmc_pack_writer **ret_writer)
 {
 	struct tmc_pack_writer *writer = calloc(1, sizeof(*writer));
@@ -97,12 +97,12 @@ int tmc_pack_writer_create(struct tmc_store *store, const struct tmc_id *repo_id
 	if (!writer)
 		return failure_set(-ENOMEM, "out of memory");
 	writer->store = store;
-	writer->repo_id = *repo_id;
+	writer->keys = keys;
 	first_failure_init(&writer->failure);
 	pthread_mutex_init(&writer->lock, NULL);
 	writer->full = queue_create(NR_BUFFERS);
 	writer->empty = queue_create(NR_BUFFERS);
-	writer->hash = tmc_hash_create();
+	writer->hash = tmc_hash_create(keys);
 	if (!writer->full || !writer->empty || !writer->hash) {
 		tmc_pack_writer_destroy(writer);
 		return failure_set(-ENOMEM, "out of memory");
@@ -165,7 +165,7 @@ static void add_locked(struct tmc_pack_writer *writer, const void *data, size_t 
 
 static int begin_pack_locked(struct tmc_pack_writer *writer)
 {
-	int ret = tmc_object_header_init(&writer->header, TMC_OBJECT_PACK, &writer->repo_id);
+	int ret = tmc_object_header_init(&writer->header, TMC_OBJECT_PACK, writer->keys);
 
 	if (!ret)
 		ret = tmc_store_begin(writer->store, &writer->draft);

@@ -14,7 +14,7 @@
 
 struct tmc_pack_writer;
 
-int tmc_pack_writer_create(struct tmc_store *store, const struct tmc_id *repo_id,
+int tmc_pack_writer_create(struct tmc_store *store, struct tmc_keys *keys,
 			   struct tmc_pack_writer **ret_writer);
 
 /**

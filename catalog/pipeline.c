@@ -49,9 +49,8 @@ struct tmc_pipeline {
 
 struct worker {
 	struct tmc_pipeline *pipeline;
-	struct tmc_hash *hash;
+	struct tmc_blob_coder *coder;
 	struct tmc_tree_cursor *cursor; /* in the parent; NULL without one */
-	uint8_t *scratch;               /* one chunk */
 	uint8_t *batch;                 /* encoded blobs of one buffer */
 	size_t batch_bytes;
 	uint32_t nr_entries, nr_changes;
@@ -95,7 +94,7 @@ static int store_chunk(struct worker *worker, const struct tmc_id *id, const voi
 	*entry = (struct tmc_entry){
 		.blob = { .id = *id, .type = TMC_BLOB_CHUNK, .raw_bytes = bytes },
 	};
-	ret = tmc_blob_encode(&entry->blob, data, worker->scratch,
+	ret = tmc_blob_encode(worker->coder, &entry->blob, data,
 			      worker->batch + worker->batch_bytes);
 	if (ret < 0)
 		return ret;
@@ -114,7 +113,7 @@ static int do_chunk(struct worker *worker, uint64_t chunk, const void *data, uin
 	if (zero)
 		pipeline->stats.zero_bytes += bytes;
 	else
-		ret = tmc_hash_once(worker->hash, data, bytes, &id);
+		ret = tmc_hash_once(tmc_blob_coder_hash(worker->coder), data, bytes, &id);
 	if (!ret && worker->cursor)
 		ret = tmc_tree_cursor_get(worker->cursor, chunk, &old);
 	if (ret < 0)
@@ -161,9 +160,8 @@ static void destroy_worker(struct worker *worker)
 {
 	if (!worker)
 		return;
-	tmc_hash_destroy(worker->hash);
+	tmc_blob_coder_destroy(worker->coder);
 	tmc_tree_cursor_destroy(worker->cursor);
-	free(worker->scratch);
 	free(worker->batch);
 	free(worker);
 }
@@ -176,13 +174,12 @@ static struct worker *create_worker(struct tmc_pipeline *pipeline)
 	if (!worker)
 		return NULL;
 	worker->pipeline = pipeline;
-	worker->hash = tmc_hash_create();
+	worker->coder = tmc_blob_coder_create(&parts->repo->limits, parts->repo->keys);
 	if (parts->has_parent)
 		worker->cursor = tmc_tree_cursor_create(parts->repo, parts->parent);
-	worker->scratch = malloc(parts->parent->chunk_bytes);
-	worker->batch = malloc(TMC_BUFFER_BYTES + CHUNKS_MAX * sizeof(struct tmc_blob_header_disk));
-	if (!worker->hash || (parts->has_parent && !worker->cursor) || !worker->scratch ||
-	    !worker->batch) {
+	worker->batch = malloc(TMC_BUFFER_BYTES + CHUNKS_MAX *
+			       (sizeof(struct tmc_blob_header_disk) + TMC_BLOB_SEAL_BYTES));
+	if (!worker->coder || (parts->has_parent && !worker->cursor) || !worker->batch) {
 		destroy_worker(worker);
 		return NULL;
 	}

@@ -77,7 +77,7 @@ static int write_object(struct tmc_repo *repo, const void *image, size_t bytes,
 
 int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct tmc_point *point)
 {
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
+	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(repo->keys);
 	struct point_image image = {
 		.fixed = {
 			.parent = point->parent,
@@ -97,7 +97,7 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 
 	if (!hash)
 		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_object_header_init(&image.fixed.header, TMC_OBJECT_POINT, &repo->info.id);
+	ret = tmc_object_header_init(&image.fixed.header, TMC_OBJECT_POINT, repo->keys);
 	if (!ret)
 		ret = tmc_hash_once(hash, &image, bytes, &point->id);
 	return ret ? ret : write_object(repo, &image, bytes, &point->id);
@@ -164,7 +164,7 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
 		   struct tmc_tree *ret_tree)
 {
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
+	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(repo->keys);
 	CLEANUP_FREE uint8_t *image = malloc(TMC_POINT_BYTES_MAX);
 	CLEANUP_CLOSE int fd = -1;
 	struct tmc_object_header_disk header;
@@ -186,7 +186,7 @@ int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_po
 		return failure_set(ret == -ENODATA ? -EBADMSG : ret, "cannot read %s: %s", text,
 				   strerror(-ret));
 	memcpy(&header, image, sizeof(header));
-	ret = tmc_object_header_check(&header, TMC_OBJECT_POINT, &repo->info.id, text, NULL);
+	ret = tmc_object_header_check(&header, TMC_OBJECT_POINT, repo->keys, text, NULL);
 	if (!ret)
 		ret = tmc_hash_once(hash, image, bytes, &real_id);
 	if (ret < 0)

@@ -9,13 +9,16 @@
 
 #include "catalog/blob.h"
 #include "catalog/index_set.h"
+#include "catalog/keys.h"
 #include "catalog/pack.h"
 #include "catalog/store.h"
 
-struct tmc_repo { /* constant once open */
+struct tmc_repo { /* constant once open, and unlocked */
 	struct tmc_store *store;
+	struct tmc_keys *keys;
 	struct tmc_repo_info info;
 	struct tmc_limits limits;
+	struct tmc_id config_digest; /* SHA-256 of the config object */
 	uint64_t ro_compat; /* unknown bits: read only */
 	struct tmc_index_set *indexes;
 	struct tmc_pack_cache *packs;

@@ -67,7 +67,7 @@ uint64_t tmc_tree_bytes(const struct tmc_tree *tree, uint64_t first, uint64_t nr
 
 struct tmc_node_reader {
 	struct tmc_repo *repo;
-	struct tmc_hash *hash;
+	struct tmc_blob_coder *coder;
 	uint8_t *disk, *raw; /* room for the largest node */
 };
 
@@ -79,10 +79,11 @@ struct tmc_node_reader *tmc_node_reader_create(struct tmc_repo *repo)
 	if (!reader)
 		return NULL;
 	reader->repo = repo;
-	reader->hash = tmc_hash_create();
-	reader->disk = malloc(sizeof(struct tmc_blob_header_disk) + node_bytes);
+	reader->coder = tmc_blob_coder_create(&repo->limits, repo->keys);
+	reader->disk = malloc(sizeof(struct tmc_blob_header_disk) + node_bytes +
+			      repo->limits.seal_bytes);
 	reader->raw = malloc(node_bytes);
-	if (!reader->hash || !reader->disk || !reader->raw) {
+	if (!reader->coder || !reader->disk || !reader->raw) {
 		tmc_node_reader_destroy(reader);
 		return NULL;
 	}
@@ -93,7 +94,7 @@ void tmc_node_reader_destroy(struct tmc_node_reader *reader)
 {
 	if (!reader)
 		return;
-	tmc_hash_destroy(reader->hash);
+	tmc_blob_coder_destroy(reader->coder);
 	free(reader->disk);
 	free(reader->raw);
 	free(reader);
@@ -131,7 +132,7 @@ int tmc_node_read(struct tmc_node_reader *reader, const struct tmc_tree *tree, u
 			ret_ids[i] = *id;
 		return 0;
 	}
-	ret = tmc_blob_read(reader->repo, TMC_BLOB_NODE, id, reader->hash, reader->disk,
+	ret = tmc_blob_read(reader->repo, TMC_BLOB_NODE, id, reader->coder, reader->disk,
 			    reader->raw, &blob, text);
 	if (!ret)
 		ret = tmc_node_check(reader->raw, blob.raw_bytes, level, count, text);

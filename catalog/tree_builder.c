@@ -22,9 +22,9 @@ struct builder {
 	struct tmc_tree_build *build;
 	const struct tmc_tree *tree;
 	struct tmc_node_reader *reader;
-	struct tmc_hash *hash;
+	struct tmc_blob_coder *coder;
 	struct tmc_id *ids;         /* fan_out for each level: the open nodes */
-	uint8_t *raw, *scratch, *disk; /* room for the largest node */
+	uint8_t *raw, *disk;       /* room for the largest node */
 	struct tmc_change change;   /* the next; nr 0: none is left */
 };
 
@@ -69,14 +69,15 @@ static int store_node(struct builder *builder, uint32_t level, const struct tmc_
 	int ret;
 
 	tmc_node_put(level, ids, count, builder->raw);
-	ret = tmc_hash_once(builder->hash, builder->raw, entry.blob.raw_bytes, &entry.blob.id);
+	ret = tmc_hash_once(tmc_blob_coder_hash(builder->coder), builder->raw,
+			    entry.blob.raw_bytes, &entry.blob.id);
 	if (ret < 0)
 		return ret;
 	*ret_id = entry.blob.id;
 	ret = tmc_blob_set_claim(build->blobs, TMC_BLOB_NODE, &entry.blob.id);
 	if (ret <= 0)
 		return ret;
-	ret = tmc_blob_encode(&entry.blob, builder->raw, builder->scratch, builder->disk);
+	ret = tmc_blob_encode(builder->coder, &entry.blob, builder->raw, builder->disk);
 	if (!ret)
 		ret = tmc_pack_writer_append(build->packs, builder->disk,
 					     tmc_blob_disk_bytes(&entry.blob), &entry, 1);
@@ -155,29 +156,34 @@ static int run_builder(struct builder *builder)
 	return build_node(builder, builder->tree->levels - 1, 0, &builder->build->root);
 }
 
+static void destroy_coder(struct tmc_blob_coder **coder)
+{
+	tmc_blob_coder_destroy(*coder);
+}
+
 int tmc_tree_build(struct tmc_tree_build *build)
 {
 	const struct tmc_tree *tree = build->parent;
 	uint32_t node_bytes = TMC_NODE_BYTES(tree->fan_out);
 	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
 		tmc_node_reader_create(build->repo);
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
+	CLEANUP(destroy_coder) struct tmc_blob_coder *coder =
+		tmc_blob_coder_create(&build->repo->limits, build->repo->keys);
 	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
 						 sizeof(*ids));
-	CLEANUP_FREE uint8_t *room = malloc(3 * (size_t)node_bytes +
+	CLEANUP_FREE uint8_t *room = malloc(2 * (size_t)node_bytes + TMC_BLOB_SEAL_BYTES +
 					    sizeof(struct tmc_blob_header_disk));
 	struct builder builder = {
 		.build = build,
 		.tree = tree,
 		.reader = reader,
-		.hash = hash,
+		.coder = coder,
 		.ids = ids,
 	};
 
-	if (!reader || !hash || !ids || !room)
+	if (!reader || !coder || !ids || !room)
 		return failure_set(-ENOMEM, "out of memory");
 	builder.raw = room;
-	builder.scratch = room + node_bytes;
-	builder.disk = room + 2 * (size_t)node_bytes;
+	builder.disk = room + node_bytes;
 	return run_builder(&builder);
 }

@@ -184,7 +184,7 @@ static void sum_up(struct verify *verify)
 static int check_index_bytes(struct verify *verify, int fd, uint64_t bytes,
 			     const struct tmc_id *id, const char *what)
 {
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create();
+	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(verify->repo->keys);
 	CLEANUP_FREE uint8_t *data = malloc(READ_BYTES);
 	struct tmc_id real_id;
 	int ret;
@@ -224,7 +224,7 @@ static int check_index(struct verify *verify, const struct tmc_id *id)
 	tmc_store_describe(verify->repo->store, TMC_STORE_INDEX, id, text);
 	ret = check_index_bytes(verify, fd, bytes, id, text);
 	if (!ret)
-		ret = tmc_index_open(verify->repo->store, &verify->repo->info.id, id, &index);
+		ret = tmc_index_open(verify->repo->store, verify->repo->keys, id, &index);
 	if (!ret)
 		tmc_index_close(index);
 	return ret;

@@ -106,63 +106,63 @@ static void lengths_are_bounded(void **state)
 /* A payload that expands to more than its header says writes no byte too many. */
 static void a_payload_that_expands_further_is_refused(void **state)
 {
-	uint8_t *raw = calloc(1, 65536), *disk = malloc(65536 + 48), *out, *scratch = malloc(65536);
+	uint8_t *raw = calloc(1, 65536), *disk = malloc(65536 + 48), *out;
 	struct tmc_blob blob = { .type = TMC_BLOB_CHUNK, .raw_bytes = 65536 };
 	struct tmc_blob_header_disk header;
-	struct tmc_hash *hash = tmc_hash_create();
+	struct tmc_blob_coder *coder = tmc_blob_coder_create(&limits, NULL);
 
-	assert_success(tmc_blob_encode(&blob, raw, scratch, disk));
+	assert_success(tmc_blob_encode(coder, &blob, raw, disk));
 	assert_int_equal(blob.codec, TMC_CODEC_LZ4);
 	blob.raw_bytes = 5000;
 	memcpy(&header, disk, sizeof(header));
 	header.info = tmc_blob_info_put(&blob);
 	memcpy(disk, &header, sizeof(header));
 	out = malloc(5000); /* ASan watches its end */
-	assert_int_equal(tmc_blob_decode(&blob, disk, hash, "it", 0, out), -EBADMSG);
-	tmc_hash_destroy(hash);
+	assert_int_equal(tmc_blob_decode(coder, &blob, disk, "it", 0, out), -EBADMSG);
+	tmc_blob_coder_destroy(coder);
 	free(raw);
 	free(disk);
 	free(out);
-	free(scratch);
 }
 
 static void a_node_is_no_chunk(void **state)
 {
-	uint8_t raw[1040] = "NODE", disk[1040 + 48], scratch[1040], out[1040];
+	uint8_t raw[1040] = "NODE", disk[1040 + 48], out[1040];
 	struct tmc_blob blob = { .type = TMC_BLOB_CHUNK, .raw_bytes = sizeof(raw) };
-	struct tmc_hash *hash = tmc_hash_create();
+	struct tmc_blob_coder *coder = tmc_blob_coder_create(&limits, NULL);
 
-	assert_success(tmc_hash_once(hash, raw, sizeof(raw), &blob.id));
-	assert_success(tmc_blob_encode(&blob, raw, scratch, disk));
-	assert_success(tmc_blob_decode(&blob, disk, hash, "it", 0, out));
+	assert_success(tmc_hash_once(tmc_blob_coder_hash(coder), raw, sizeof(raw), &blob.id));
+	assert_success(tmc_blob_encode(coder, &blob, raw, disk));
+	assert_success(tmc_blob_decode(coder, &blob, disk, "it", 0, out));
 	assert_memory_equal(raw, out, sizeof(raw));
 	blob.type = TMC_BLOB_NODE;
-	assert_int_equal(tmc_blob_decode(&blob, disk, hash, "it", 0, out), -EBADMSG);
-	tmc_hash_destroy(hash);
+	assert_int_equal(tmc_blob_decode(coder, &blob, disk, "it", 0, out), -EBADMSG);
+	tmc_blob_coder_destroy(coder);
 }
 
 static void lz4_has_to_pay(void **state)
 {
 	struct model *model = model_create(65536, 65536);
-	uint8_t *disk = malloc(65536 + 48), *scratch = malloc(65536);
+	uint8_t *disk = malloc(65536 + 48);
+	struct tmc_blob_coder *coder = tmc_blob_coder_create(&limits, NULL);
 	struct tmc_blob blob = { .type = TMC_BLOB_CHUNK, .raw_bytes = 65536 };
 
 	model_fill(model, 0, CONTENT_RANDOM);
 	memset(model->data, 0, 1000); /* LZ4 would save 1.5 % */
-	assert_success(tmc_blob_encode(&blob, model->data, scratch, disk));
+	assert_success(tmc_blob_encode(coder, &blob, model->data, disk));
 	assert_int_equal(blob.codec, TMC_CODEC_RAW);
 	assert_int_equal(blob.stored_bytes, 65536);
 	memset(model->data, 0, 10000);
-	assert_success(tmc_blob_encode(&blob, model->data, scratch, disk));
+	assert_success(tmc_blob_encode(coder, &blob, model->data, disk));
 	assert_int_equal(blob.codec, TMC_CODEC_LZ4);
 	for (uint32_t bytes = 1; bytes < 64; bytes++) { /* no capacity is too small */
 		blob = (struct tmc_blob){ .type = TMC_BLOB_CHUNK, .raw_bytes = bytes };
-		assert_success(tmc_blob_encode(&blob, model->data, scratch, disk));
+		assert_success(tmc_blob_encode(coder, &blob, model->data, disk));
 		assert_true(tmc_blob_is_valid(&blob, &limits));
 	}
 	model_destroy(model);
+	tmc_blob_coder_destroy(coder);
 	free(disk);
-	free(scratch);
 }
 
 int main(void)

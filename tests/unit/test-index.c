@@ -51,7 +51,7 @@ static void write_entries(struct tmc_repo *repo, struct tmc_entry *entries, uint
 	for (uint64_t i = 0; i < 300; i++)
 		packs[i] = nth_id(1000000 + i);
 	qsort(entries, nr, sizeof(*entries), compare_entries);
-	assert_success(tmc_index_writer_begin(repo->store, &repo->info.id, -1, nr, 300, &writer));
+	assert_success(tmc_index_writer_begin(repo->store, repo->keys, -1, nr, 300, &writer));
 	for (uint64_t i = 0; i < nr; i++)
 		assert_success(tmc_index_writer_add(writer, &entries[i]));
 	assert_success(tmc_index_writer_finish(writer, packs));
@@ -123,7 +123,7 @@ static void lookups_on_disk_and_in_memory(void **state)
 		write_index(repo, sizes[i]);
 		assert_success(tmc_store_list(repo->store, TMC_STORE_INDEX, &ids, &nr));
 		assert_int_equal(nr, 1);
-		assert_success(tmc_index_open(repo->store, &repo->info.id, &ids[0], &index));
+		assert_success(tmc_index_open(repo->store, repo->keys, &ids[0], &index));
 		assert_int_equal(tmc_index_nr_entries(index), sizes[i]);
 		search_all(index, sizes[i]);
 		assert_success(tmc_index_load(index));
@@ -264,7 +264,7 @@ static void a_blob_is_claimed_once_however_many_runs(void **state)
 {
 	struct fixture *fixture = *state;
 	struct tmc_repo *repo = make_repo(fixture->path, 65536);
-	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes, 256);
+	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, repo->keys, repo->indexes, 256);
 	struct tmc_index *index;
 	struct tmc_id packs[300];
 	uint64_t nr = 20000; /* 104 runs of 192, merged by eights twice */
@@ -292,7 +292,7 @@ static void a_set_without_blobs_writes_no_index(void **state)
 {
 	struct fixture *fixture = *state;
 	struct tmc_repo *repo = make_repo(fixture->path, 65536);
-	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, &repo->info.id, repo->indexes, 256);
+	struct tmc_blob_set *set = tmc_blob_set_create(repo->store, repo->keys, repo->indexes, 256);
 
 	assert_success(tmc_blob_set_commit(set, NULL, 0));
 	tmc_blob_set_destroy(set);
