@@ -15,6 +15,7 @@
 #include "catalog/pack_check.h"
 #include "catalog/point.h"
 #include "catalog/proof.h"
+#include "catalog/reach.h"
 #include "catalog/repo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -256,7 +257,6 @@ struct walk {
 	const struct tmc_tree *tree;
 	struct tmc_node_reader *reader;
 	struct tmc_id *ids;  /* fan_out for each level */
-	bool collect;        /* note what is needed; judge nothing */
 	uint64_t nr_lost;    /* chunks */
 	uint64_t first_lost; /* chunk, if nr_lost */
 };
@@ -270,36 +270,11 @@ static void lose(struct walk *walk, uint64_t first, uint64_t span)
 	walk->nr_lost += left < span ? left : span;
 }
 
-/* True if this place has been met before, or is nowhere. */
-static bool collect_blob(struct walk *walk, enum tmc_blob_type type, const struct tmc_id *id)
-{
-	struct tmc_proof *proof = &walk->verify->proof;
-	struct tmc_location location;
-	bool found = false, is_new = false;
-
-	for (size_t n = 0; n < proof->nr_indexes; n++) {
-		struct tmc_pack_mention *mention;
-
-		if (tmc_index_set_find_in(proof->indexes, n, type, id, &location) <= 0)
-			continue;
-		found = true;
-		is_new |= !tmc_proof_set(proof, n, location.position, TMC_PROOF_NEEDED);
-		mention = tmc_proof_mentions(proof, &location.pack);
-		if (mention)
-			mention->needed = true;
-	}
-	return !found || !is_new;
-}
-
 static void walk_chunk(struct walk *walk, uint64_t chunk, const struct tmc_id *id)
 {
 	struct tmc_proof *proof = &walk->verify->proof;
 	struct tmc_location location;
 
-	if (walk->collect) {
-		collect_blob(walk, TMC_BLOB_CHUNK, id);
-		return;
-	}
 	if (!tmc_proof_find(proof, TMC_BLOB_CHUNK, id, &location) ||
 	    location.entry.blob.raw_bytes != tmc_tree_chunk_bytes(walk->tree, chunk))
 		lose(walk, chunk, 1);
@@ -333,15 +308,13 @@ static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const st
 	struct tmc_location location;
 	bool shared;
 
-	if (walk->collect && collect_blob(walk, TMC_BLOB_NODE, id))
-		return;
 	if (tmc_index_set_find(proof->indexes, TMC_BLOB_NODE, id, &location) < 0) {
 		lose(walk, node * span, span);
 		return;
 	}
 	/* Only what lies wholly before the end has the same shape in every tree. */
 	shared = (node + 1) * span < tree->nr_chunks;
-	if (!walk->collect && shared &&
+	if (shared &&
 	    tmc_proof_is_set(proof, location.number, location.position, TMC_PROOF_SUBTREE))
 		return;
 	if (tmc_node_read(walk->reader, tree, level, node, id, ids) < 0) {
@@ -349,19 +322,19 @@ static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const st
 		return;
 	}
 	walk_ids(walk, level, node, ids);
-	if (!walk->collect && shared && walk->nr_lost == nr_lost)
+	if (shared && walk->nr_lost == nr_lost)
 		tmc_proof_set(proof, location.number, location.position, TMC_PROOF_SUBTREE);
 }
 
-static int walk_tree(struct verify *verify, const struct tmc_tree *tree, bool collect,
-		     uint64_t *ret_nr_lost, uint64_t *ret_first_lost)
+static int walk_tree(struct verify *verify, const struct tmc_tree *tree, uint64_t *ret_nr_lost,
+		     uint64_t *ret_first_lost)
 {
 	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
 		tmc_node_reader_create(verify->repo);
 	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
 						 sizeof(*ids));
 	struct walk walk = {
-		.verify = verify, .tree = tree, .reader = reader, .ids = ids, .collect = collect,
+		.verify = verify, .tree = tree, .reader = reader, .ids = ids,
 	};
 
 	if (!reader || !ids)
@@ -382,7 +355,7 @@ static void lose_point(struct verify *verify, const char *text)
 static int check_point(struct verify *verify, const struct tmc_id *id)
 {
 	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT];
-	uint64_t nr_lost, first_lost;
+	uint64_t nr_lost = 0, first_lost = 0;
 	struct tmc_point point;
 	struct tmc_tree tree;
 	int ret = tmc_point_load(verify->repo, id, &point, &tree);
@@ -397,7 +370,7 @@ static int check_point(struct verify *verify, const struct tmc_id *id)
 		lose_point(verify, text);
 		return 0;
 	}
-	ret = walk_tree(verify, &tree, false, &nr_lost, &first_lost);
+	ret = walk_tree(verify, &tree, &nr_lost, &first_lost);
 	if (ret < 0 || !nr_lost)
 		return ret;
 	snprintf(text, sizeof(text), "restore point %s of volume \"%s\" is damaged: %llu of its "
@@ -410,12 +383,22 @@ static int check_point(struct verify *verify, const struct tmc_id *id)
 
 /* ---------------------------------------------------------------------- verify */
 
+/* What is damaged on the way is found again, and told, when the point is checked. */
+static int collect_packs(struct verify *verify, const struct tmc_point *point)
+{
+	const struct tmc_reach reach = { .repo = verify->repo, .proof = &verify->proof };
+	struct tmc_point loaded;
+	struct tmc_tree tree;
+	int ret = tmc_point_load(verify->repo, &point->id, &loaded, &tree);
+
+	if (!ret)
+		ret = tmc_reach_tree(&reach, &tree);
+	return ret == -ENOMEM ? ret : 0;
+}
+
 static int run(struct verify *verify, const struct tmc_point *point, unsigned int nr_workers)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
-	uint64_t ignored;
-	struct tmc_point loaded;
-	struct tmc_tree tree;
 	size_t nr = 0;
 	int ret = 0;
 
@@ -425,8 +408,8 @@ static int run(struct verify *verify, const struct tmc_point *point, unsigned in
 		ret = tmc_index_set_refresh(verify->repo->indexes);
 	if (!ret)
 		ret = tmc_proof_init(&verify->proof, verify->repo->indexes, note_damage, verify);
-	if (!ret && point && !tmc_point_load(verify->repo, &point->id, &loaded, &tree))
-		ret = walk_tree(verify, &tree, true, &ignored, &ignored);
+	if (!ret && point)
+		ret = collect_packs(verify, point);
 	if (!ret)
 		ret = list_packs(verify);
 	if (ret < 0)

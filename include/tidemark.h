@@ -251,6 +251,36 @@ int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struc
 		   int (*range)(void *context, uint64_t offset, uint64_t bytes), void *context,
 		   uint64_t *ret_bytes);
 
+enum tmc_stats_depth {
+	TMC_STATS_CHEAP, /**< names and sizes: grows with the number of objects */
+	TMC_STATS_WALK,  /**< the trees of all points as well: grows with the chunks */
+};
+
+/** Figures of a repository; those of the walk are 0 without it. */
+struct tmc_stats {
+	enum tmc_stats_depth depth;
+	uint64_t points, volumes;
+	uint64_t logical_bytes; /**< sum of the volumes' sizes, one for each point */
+	uint64_t packs, pack_bytes;
+	uint64_t indexes, index_bytes;
+	uint64_t point_bytes;   /**< of point objects */
+	uint64_t index_entries; /**< blobs; one with two places counts twice */
+	/* of the walk, each blob that a point needs counted once: */
+	uint64_t chunks;             /**< that are not zeros */
+	uint64_t chunk_bytes;        /**< their plain content */
+	uint64_t chunk_stored_bytes; /**< what they take in packs */
+	uint64_t nodes, node_stored_bytes;
+	uint64_t unneeded_bytes;     /**< of packs: all else, their own tables included */
+	uint64_t unneeded_packs, unneeded_pack_bytes; /**< in which no point needs anything */
+};
+
+/**
+ * Errors: -EBADMSG: a point is damaged; ret_stats counts the others (of the walk:
+ * anything that it needs is damaged; ret_stats is not set).
+ */
+int tmc_repo_stats(struct tmc_repo *repo, enum tmc_stats_depth depth,
+		   struct tmc_stats *ret_stats);
+
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
