@@ -145,7 +145,7 @@ static struct tmc_index *open_only_index(struct tmc_repo *repo)
 
 	assert_success(tmc_store_list(repo->store, TMC_STORE_INDEX, &ids, &nr));
 	assert_int_equal(nr, 1);
-	assert_success(tmc_index_open(repo->store, &repo->info.id, &ids[0], &index));
+	assert_success(tmc_index_open(repo->store, repo->keys, &ids[0], &index));
 	free(ids);
 	return index;
 }
