@@ -51,7 +51,7 @@ lib_src   := $(sort $(wildcard common/*.c catalog/*.c))
 agent_src := $(sort $(wildcard agent/*.c restore/*.c))
 cli_src   := $(sort $(wildcard cli/*.c))
 unit_src  := $(sort $(wildcard tests/unit/test-*.c))
-unit_aid_src := $(filter-out $(unit_src),$(wildcard tests/unit/*.c))
+unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c,$(wildcard tests/unit/*.c))
 
 lib_obj   := $(lib_src:%.c=$(B)/%.o)
 agent_obj := $(agent_src:%.c=$(B)/%.o)
