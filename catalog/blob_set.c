@@ -14,6 +14,7 @@
  */
 #include "catalog/blob_set.h"
 
+#include "catalog/index_stream.h"
 #include "catalog/index_writer.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -134,16 +135,11 @@ static int compare_slots(const void *a, const void *b)
 	return tmc_entry_compare(&(*slot_a)->entry, &(*slot_b)->entry);
 }
 
-static void destroy_writer(struct tmc_index_writer **writer)
-{
-	tmc_index_writer_destroy(*writer);
-}
-
 /* Write the table's located entries in order; scratch_fd as in the index writer. */
 static int write_slots_locked(struct tmc_blob_set *set, int scratch_fd, const struct tmc_id *packs,
 			      uint32_t nr_packs, uint64_t *ret_nr)
 {
-	__attribute__((cleanup(destroy_writer))) struct tmc_index_writer *writer = NULL;
+	CLEANUP_INDEX_WRITER struct tmc_index_writer *writer = NULL;
 	CLEANUP_FREE struct slot **sorted = malloc(set->nr_slots * sizeof(*sorted));
 	size_t nr = 0;
 	int ret;
@@ -163,52 +159,33 @@ static int write_slots_locked(struct tmc_blob_set *set, int scratch_fd, const st
 	return ret ? ret : tmc_index_writer_finish(writer, packs);
 }
 
-struct source {
-	struct tmc_index_cursor cursor;
-	struct tmc_entry entry;
-	bool at_end;
-};
-
-static int advance(struct source *source)
-{
-	int ret = tmc_index_next(&source->cursor, &source->entry);
-
-	source->at_end = !ret;
-	return ret < 0 ? ret : 0;
-}
-
 static int merge_runs(struct tmc_blob_set *set, const struct run *runs, size_t nr_runs,
 		      int scratch_fd, const struct tmc_id *packs, uint32_t nr_packs)
 {
-	__attribute__((cleanup(destroy_writer))) struct tmc_index_writer *writer = NULL;
-	CLEANUP_FREE struct source *sources = calloc(nr_runs, sizeof(*sources));
+	CLEANUP_INDEX_WRITER struct tmc_index_writer *writer = NULL;
+	CLEANUP_INDEX_STREAM struct tmc_index_stream *stream = NULL;
+	struct tmc_index *indexes[RUNS_MAX];
+	struct tmc_entry entry;
 	uint64_t nr_entries = 0;
-	int ret = 0;
+	size_t number;
+	int ret;
 
-	if (!sources)
-		return failure_set(-ENOMEM, "out of memory");
-	for (size_t i = 0; i < nr_runs && !ret; i++) {
+	for (size_t i = 0; i < nr_runs; i++) {
+		indexes[i] = runs[i].index;
 		nr_entries += tmc_index_nr_entries(runs[i].index);
-		sources[i].cursor.index = runs[i].index;
-		ret = advance(&sources[i]);
 	}
+	ret = tmc_index_stream_create(indexes, nr_runs, &stream);
 	if (!ret)
 		ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr_entries,
 					     nr_packs, &writer);
-	while (!ret) {
-		struct source *least = NULL;
-
-		for (size_t i = 0; i < nr_runs; i++)
-			if (!sources[i].at_end &&
-			    (!least || tmc_entry_compare(&sources[i].entry, &least->entry) < 0))
-				least = &sources[i];
-		if (!least)
-			return tmc_index_writer_finish(writer, packs);
-		ret = tmc_index_writer_add(writer, &least->entry);
-		if (!ret)
-			ret = advance(least);
+	if (ret < 0)
+		return ret;
+	while ((ret = tmc_index_stream_next(stream, &entry, &number)) > 0) {
+		ret = tmc_index_writer_add(writer, &entry);
+		if (ret < 0)
+			return ret;
 	}
-	return ret;
+	return ret ? ret : tmc_index_writer_finish(writer, packs);
 }
 
 /* Append a run, replacing the last nr_merged ones. Takes the descriptor. */

@@ -228,3 +228,8 @@ void tmc_index_writer_destroy(struct tmc_index_writer *writer)
 	tmc_hash_destroy(writer->hash);
 	free(writer);
 }
+
+void tmc_index_writer_cleanup(struct tmc_index_writer **writer)
+{
+	tmc_index_writer_destroy(*writer);
+}

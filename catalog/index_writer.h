@@ -24,5 +24,7 @@ int tmc_index_writer_add(struct tmc_index_writer *writer, const struct tmc_entry
 /** After the last entry; packs NULL in a scratch run. An object is named then. */
 int tmc_index_writer_finish(struct tmc_index_writer *writer, const struct tmc_id *packs);
 void tmc_index_writer_destroy(struct tmc_index_writer *writer);
+void tmc_index_writer_cleanup(struct tmc_index_writer **writer);
+#define CLEANUP_INDEX_WRITER __attribute__((cleanup(tmc_index_writer_cleanup)))
 
 #endif
