@@ -13,6 +13,7 @@
 #include "catalog/pipeline.h"
 #include "catalog/point.h"
 #include "catalog/repo.h"
+#include "catalog/session.h"
 #include "catalog/tree_builder.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
@@ -126,8 +127,11 @@ int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 	backup->volume = *volume;
 	pthread_mutex_init(&backup->lock, NULL);
 	first_failure_init(&backup->failure);
-	tmc_store_clean(repo->store);
-	ret = load_parent(backup, parent);
+	ret = tmc_repo_enter(repo, "backup");
+	if (!ret)
+		tmc_session_break_dead(tmc_store_session(repo->store));
+	if (!ret)
+		ret = load_parent(backup, parent);
 	if (!ret)
 		ret = tmc_index_set_refresh(repo->indexes);
 	if (!ret)

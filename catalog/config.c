@@ -49,6 +49,8 @@ int tmc_config_init(struct tmc_config_disk *ret_disk, const struct tmc_keys *key
 	};
 	ret = tmc_object_header_init(&ret_disk->header, TMC_OBJECT_CONFIG, keys);
 	if (!ret)
+		tmc_object_header_require(&ret_disk->header, TMC_RO_COMPAT_SESSIONS);
+	if (!ret)
 		ret = tmc_hash_once(hash, ret_disk, CHECKED_BYTES, &ret_disk->check);
 	return ret ? ret : tmc_hash_once(hash, ret_disk, sizeof(*ret_disk), ret_digest);
 }
@@ -99,6 +101,8 @@ static int parse(const struct tmc_config_disk *disk, const char *path, struct tm
 {
 	uint32_t hash = get_le32(disk->hash);
 
+	config->ro_compat = get_le64(disk->header.ro_compat) & ~TMC_RO_COMPAT_SESSIONS;
+	config->heeds_sessions = get_le64(disk->header.ro_compat) & TMC_RO_COMPAT_SESSIONS;
 	config->encrypted = get_le64(disk->header.incompat) & TMC_INCOMPAT_ENCRYPTED;
 	config->repo_id = disk->header.repo_id;
 	config->created_ns = get_le64(disk->header.begun_ns);
@@ -128,7 +132,7 @@ int tmc_config_read(struct tmc_store *store, const char *path, struct tmc_config
 	ret = read_disk(store, path, &disk);
 	if (!ret)
 		ret = tmc_object_header_check(&disk.header, TMC_OBJECT_CONFIG, NULL, text,
-					      &ret_config->ro_compat);
+					      NULL);
 	if (!ret)
 		ret = tmc_hash_once(hash, &disk, CHECKED_BYTES, &check);
 	if (!ret)

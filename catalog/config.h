@@ -20,6 +20,7 @@ struct tmc_config {
 	uint32_t chunk_bytes;
 	uint32_t fan_out;
 	bool encrypted;
+	bool heeds_sessions; /* whoever writes here does */
 };
 
 /**

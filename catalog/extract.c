@@ -305,8 +305,10 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsi
 	struct extract extract = { .repo = repo, .sink = sink };
 	struct tmc_point loaded;
 	struct threads *threads = NULL;
-	int ret = tmc_point_load(repo, &point->id, &loaded, &extract.tree);
+	int ret;
 
+	tmc_repo_enter(repo, "restore");
+	ret = tmc_point_load(repo, &point->id, &loaded, &extract.tree);
 	if (ret < 0)
 		return ret;
 	first_failure_init(&extract.failure);

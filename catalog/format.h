@@ -45,6 +45,9 @@ struct tmc_object_header_disk {
 };
 static_assert(sizeof(struct tmc_object_header_disk) == 128, "format");
 
+/* ro_compat bits of config */
+#define TMC_RO_COMPAT_SESSIONS 1ull /* sessions and dooms are heeded by whoever writes */
+
 #define TMC_HASH_SHA256 1
 #define TMC_HASH_HMAC   2
 #define TMC_FAN_OUT     32

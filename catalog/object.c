@@ -70,6 +70,12 @@ int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_objec
 	return 0;
 }
 
+void tmc_object_header_require(struct tmc_object_header_disk *header, uint64_t ro_compat)
+{
+	header->ro_compat = put_le64(get_le64(header->ro_compat) | ro_compat);
+	header->crc = put_le32(header_crc(header));
+}
+
 int tmc_object_header_check(const struct tmc_object_header_disk *header, enum tmc_object_type type,
 			    const struct tmc_keys *keys, const char *what, uint64_t *ret_ro_compat)
 {

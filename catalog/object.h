@@ -15,6 +15,9 @@ struct tmc_keys;
 int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_object_type type,
 			   const struct tmc_keys *keys);
 
+/** Add ro_compat bits to a header that was made before. */
+void tmc_object_header_require(struct tmc_object_header_disk *header, uint64_t ro_compat);
+
 /**
  * Check a header read from disk, in the order of docs/format.md. what: how an
  * error names the object. keys: those of the repository that it has to belong to, and

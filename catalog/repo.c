@@ -10,6 +10,7 @@
 #include "catalog/config.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
+#include "common/lock_scope.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -42,6 +43,8 @@ int tmc_repo_create(const char *path, uint32_t chunk_bytes)
 		ret = tmc_store_create(path);
 	if (!ret)
 		ret = tmc_store_open(path, &store);
+	if (!ret)
+		ret = tmc_store_enter(store, "init");
 	return ret ? ret : tmc_config_write(store, &config);
 }
 
@@ -83,6 +86,7 @@ int tmc_repo_open(const char *path, struct tmc_repo **ret_repo)
 
 	if (!repo)
 		return failure_set(-ENOMEM, "out of memory");
+	pthread_mutex_init(&repo->lock, NULL);
 	ret = open_parts(repo, path);
 	if (ret < 0) {
 		tmc_repo_close(repo);
@@ -100,7 +104,20 @@ void tmc_repo_close(struct tmc_repo *repo)
 	tmc_index_set_destroy(repo->indexes);
 	tmc_keys_destroy(repo->keys);
 	tmc_store_close(repo->store);
+	pthread_mutex_destroy(&repo->lock);
 	free(repo);
+}
+
+int tmc_repo_enter(struct tmc_repo *repo, const char *task)
+{
+	int ret;
+
+	LOCK_SCOPE(&repo->lock);
+	if (repo->entered)
+		return 0;
+	ret = tmc_store_enter(repo->store, task);
+	repo->entered = !ret;
+	return ret;
 }
 
 void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info)

@@ -13,7 +13,9 @@
 #include "catalog/pack.h"
 #include "catalog/store.h"
 
-struct tmc_repo { /* constant once open, and unlocked */
+#include <pthread.h>
+
+struct tmc_repo { /* constant once open and unlocked, as far as nothing else is said */
 	struct tmc_store *store;
 	struct tmc_keys *keys;
 	struct tmc_repo_info info;
@@ -22,6 +24,15 @@ struct tmc_repo { /* constant once open, and unlocked */
 	uint64_t ro_compat; /* unknown bits: read only */
 	struct tmc_index_set *indexes;
 	struct tmc_pack_cache *packs;
+	pthread_mutex_t lock; /* all below */
+	bool entered;
 };
+
+/**
+ * Invariant 2 of docs/repository.md: before anything is looked at that is relied
+ * on. Begins the handle's session, once; it ends with the handle. task: one word
+ * for others to read. A reader may go on without it.
+ */
+int tmc_repo_enter(struct tmc_repo *repo, const char *task);
 
 #endif

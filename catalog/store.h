@@ -18,12 +18,28 @@ enum tmc_store_kind {
 	TMC_STORE_POINT,
 };
 
-struct tmc_store; /**< constant once open: may be shared by threads */
+struct tmc_store; /**< may be shared by threads */
+struct tmc_session;
 
 /** Make the directories. Errors: -EEXIST (a config is there), -ENOTEMPTY. */
 int tmc_store_create(const char *path);
 int tmc_store_open(const char *path, struct tmc_store **ret_store);
 void tmc_store_close(struct tmc_store *store);
+
+/** Make this store's session, unless it has one, which lasts until it is closed. */
+int tmc_store_enter(struct tmc_store *store, const char *task);
+/** NULL before that. */
+struct tmc_session *tmc_store_session(struct tmc_store *store);
+
+/** The directory: its descriptor, its name in errors. */
+int tmc_store_root(const struct tmc_store *store);
+const char *tmc_store_path(const struct tmc_store *store);
+/** The sentence for a system call that failed on a name in it; returns error. */
+int tmc_store_error(const struct tmc_store *store, int error, const char *verb, const char *name);
+
+/** Names of name_bytes with their NUL that a directory holds, back to back; free(). */
+int tmc_store_list_names(struct tmc_store *store, const char *directory, size_t name_bytes,
+			 char **ret_names, size_t *ret_nr);
 
 /** What an error calls an object: its path. */
 #define TMC_STORE_TEXT 512
@@ -38,7 +54,11 @@ int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struc
 int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
 		   size_t *ret_nr);
 
-/** An object in the making, used by one thread at a time. */
+/**
+ * An object in the making, used by one thread at a time. It lies with the session
+ * and makes one where there is none. Errors of begin and seal: also -ETIMEDOUT (the
+ * session was taken for dead and broken; docs/repository.md, invariant 4).
+ */
 struct tmc_draft;
 
 int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft);
@@ -61,8 +81,5 @@ int tmc_store_sync_index(struct tmc_store *store);
 
 /** A file without a name for what does not fit in memory. */
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd);
-
-/** Remove the drafts of dead writers of this host. Never fails a backup. */
-void tmc_store_clean(struct tmc_store *store);
 
 #endif

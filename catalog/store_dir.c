@@ -2,9 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The store as a directory. Drafts lie in tmp/ as <host>.<pid>.<n> and are locked
- * by their writer with flock(); whose lock is free has lost its writer. Files of
- * other hosts are left alone: a network file system may not carry the lock.
+ * The store as a directory. Drafts lie in the session's directory: where somebody
+ * has broken the session, they cannot get a name any more (docs/repository.md, 4).
  *
  * A failed fsync is returned and never tried again: the kernel may have dropped
  * the dirty pages and would report success the second time.
@@ -12,15 +11,16 @@
 #include "catalog/store.h"
 
 #include "catalog/id.h"
+#include "catalog/session.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/io.h"
+#include "common/lock_scope.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define NAME_BYTES   160
@@ -28,8 +28,10 @@
 
 struct tmc_store {
 	int root_fd;
-	char host[64];
 	char path[256];
+	atomic_uint nr_drafts;
+	pthread_mutex_t lock; /* making the session; then it is constant */
+	struct tmc_session *_Atomic session;
 };
 
 struct tmc_draft {
@@ -40,9 +42,9 @@ struct tmc_draft {
 	char name[NAME_BYTES];
 };
 
-static const char *const directories[] = { "packs", "index", "points", "tmp" };
+static const char *const directories[] = { "packs", "index", "points", "sessions" };
 
-static int store_error(const struct tmc_store *store, int error, const char *verb, const char *name)
+int tmc_store_error(const struct tmc_store *store, int error, const char *verb, const char *name)
 {
 	const char *remedy = "";
 
@@ -100,7 +102,7 @@ static int sync_directory(struct tmc_store *store, const char *name)
 
 	if (fd >= 0)
 		ret = io_sync(fd);
-	return ret < 0 ? store_error(store, ret, "sync", name) : 0;
+	return ret < 0 ? tmc_store_error(store, ret, "sync", name) : 0;
 }
 
 static int open_directory(int dir_fd, const char *name, DIR **ret_dir)
@@ -146,7 +148,7 @@ static int check_vacant(int root_fd, const char *path)
 		for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
 			ours |= !strcmp(entry->d_name, directories[i]);
 		if (!ours || open_directory(root_fd, entry->d_name, &sub) < 0 ||
-		    (strcmp(entry->d_name, "tmp") && next_entry(sub)))
+		    (strcmp(entry->d_name, "sessions") && next_entry(sub)))
 			return failure_set(-ENOTEMPTY, "%s is not empty: a repository needs an "
 					   "empty directory", path);
 	}
@@ -197,11 +199,7 @@ int tmc_store_open(const char *path, struct tmc_store **ret_store)
 		return ret;
 	}
 	snprintf(store->path, sizeof(store->path), "%s", path);
-	if (gethostname(store->host, sizeof(store->host) - 1) || !store->host[0])
-		strcpy(store->host, "localhost");
-	for (char *c = store->host; *c; c++)
-		if (*c == '/' || *c == '.')
-			*c = '-';
+	pthread_mutex_init(&store->lock, NULL);
 	*ret_store = store;
 	return 0;
 }
@@ -210,8 +208,47 @@ void tmc_store_close(struct tmc_store *store)
 {
 	if (!store)
 		return;
+	tmc_session_end(store->session);
+	pthread_mutex_destroy(&store->lock);
 	close(store->root_fd);
 	free(store);
+}
+
+int tmc_store_root(const struct tmc_store *store)
+{
+	return store->root_fd;
+}
+
+const char *tmc_store_path(const struct tmc_store *store)
+{
+	return store->path;
+}
+
+int tmc_store_enter(struct tmc_store *store, const char *task)
+{
+	struct tmc_session *session;
+	int ret;
+
+	LOCK_SCOPE(&store->lock);
+	if (store->session)
+		return 0;
+	ret = tmc_session_begin(store, task, &session);
+	if (!ret)
+		store->session = session;
+	return ret;
+}
+
+struct tmc_session *tmc_store_session(struct tmc_store *store)
+{
+	return store->session;
+}
+
+/* A name that is gone is gone with the session, where that was broken. */
+static int draft_error(struct tmc_store *store, int error, const char *verb, const char *name)
+{
+	if (error == -ENOENT && tmc_session_is_lost(store->session))
+		return -ETIMEDOUT;
+	return tmc_store_error(store, error, verb, name);
 }
 
 /* ------------------------------------------------------------------------ read */
@@ -226,7 +263,7 @@ int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struc
 	object_name(kind, id, name);
 	fd = io_open(store->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return store_error(store, fd, "open", name);
+		return tmc_store_error(store, fd, "open", name);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return failure_set(-EBADMSG, "%s/%s is damaged: it is not a file", store->path,
@@ -234,6 +271,39 @@ int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struc
 	}
 	*ret_fd = fd;
 	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+int tmc_store_list_names(struct tmc_store *store, const char *directory, size_t name_bytes,
+			 char **ret_names, size_t *ret_nr)
+{
+	CLEANUP_CLOSEDIR DIR *dir = NULL;
+	CLEANUP_FREE char *names = NULL;
+	struct dirent *entry;
+	size_t nr = 0, capacity = 0;
+	int ret = open_directory(store->root_fd, directory, &dir);
+
+	if (ret < 0)
+		return tmc_store_error(store, ret, "list", directory);
+	while ((entry = next_entry(dir))) {
+		if (strlen(entry->d_name) != name_bytes - 1)
+			continue;
+		if (nr == capacity) {
+			void *larger;
+
+			capacity = capacity ? 2 * capacity : 16;
+			larger = realloc(names, capacity * name_bytes);
+			if (!larger)
+				return failure_set(-ENOMEM, "out of memory");
+			names = larger;
+		}
+		memcpy(names + nr++ * name_bytes, entry->d_name, name_bytes);
+	}
+	if (errno)
+		return tmc_store_error(store, -errno, "list", directory);
+	*ret_names = names;
+	*ret_nr = nr;
+	names = NULL;
 	return 0;
 }
 
@@ -253,7 +323,7 @@ static int list_directory(struct tmc_store *store, const char *name, int first_b
 	if (ret == -ENOENT && first_byte >= 0)
 		return 0;
 	if (ret < 0)
-		return store_error(store, ret, "list", name);
+		return tmc_store_error(store, ret, "list", name);
 	while ((entry = next_entry(dir))) {
 		struct tmc_id id;
 
@@ -270,7 +340,7 @@ static int list_directory(struct tmc_store *store, const char *name, int first_b
 		}
 		list->ids[list->nr++] = id;
 	}
-	return errno ? store_error(store, -errno, "list", name) : 0;
+	return errno ? tmc_store_error(store, -errno, "list", name) : 0;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -306,39 +376,16 @@ int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc
 
 /* ----------------------------------------------------------------------- write */
 
-/* A cleaner may come between our open and our lock: then the file has no name. */
-static int lock_draft(int fd)
-{
-	struct stat st;
-
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-		return -EAGAIN;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	return st.st_nlink ? 0 : -EAGAIN;
-}
-
 static int open_draft(struct tmc_store *store, char ret_name[NAME_BYTES])
 {
-	static atomic_uint counter;
-	int fd, ret;
+	int ret = tmc_store_enter(store, "write");
 
-	for (unsigned int tries = 0; tries < 1000; tries++) {
-		snprintf(ret_name, NAME_BYTES, "tmp/%s.%d.%u", store->host, (int)getpid(),
-			 atomic_fetch_add(&counter, 1));
-		fd = io_open(store->root_fd, ret_name, O_RDWR | O_CREAT | O_EXCL);
-		if (fd == -EEXIST)
-			continue;
-		if (fd < 0)
-			return fd;
-		ret = lock_draft(fd);
-		if (!ret)
-			return fd;
-		close(fd);
-		if (ret != -EAGAIN)
-			return ret;
-	}
-	return -EEXIST;
+	if (ret < 0)
+		return ret;
+	snprintf(ret_name, NAME_BYTES, "%s/%u", tmc_session_directory(store->session),
+		 atomic_fetch_add(&store->nr_drafts, 1));
+	ret = io_open(store->root_fd, ret_name, O_RDWR | O_CREAT | O_EXCL);
+	return ret < 0 ? draft_error(store, ret, "make", ret_name) : ret;
 }
 
 int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft)
@@ -350,7 +397,7 @@ int tmc_store_begin(struct tmc_store *store, struct tmc_draft **ret_draft)
 	draft->store = store;
 	draft->fd = open_draft(store, draft->name);
 	if (draft->fd < 0)
-		return store_error(store, draft->fd, "make", draft->name);
+		return draft->fd;
 	*ret_draft = draft;
 	draft = NULL;
 	return 0;
@@ -392,7 +439,7 @@ int tmc_store_write(struct tmc_draft *draft, const void *data, size_t bytes)
 				SYNC_FILE_RANGE_WRITE);
 	}
 	if (ret < 0)
-		return store_error(draft->store, ret, "write", draft->name);
+		return tmc_store_error(draft->store, ret, "write", draft->name);
 	draft->bytes += bytes;
 	return 0;
 }
@@ -418,7 +465,7 @@ static int name_draft(struct tmc_draft *draft, const char *name)
 	int ret = io_rename_new(root_fd, draft->name, root_fd, name);
 
 	if (ret < 0)
-		return store_error(draft->store, ret, "rename to", name);
+		return draft_error(draft->store, ret, "rename to", name);
 	draft->name[0] = '\0';
 	return 0;
 }
@@ -432,7 +479,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 
 	ret = io_sync(draft->fd);
 	if (ret < 0)
-		return store_error(store, ret, "sync", draft->name);
+		return tmc_store_error(store, ret, "sync", draft->name);
 	object_name(kind, id, name);
 	if (kind == TMC_STORE_PACK) {
 		char directory[] = "packs/xx";
@@ -440,7 +487,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 		memcpy(directory, name, sizeof(directory) - 1);
 		ret = io_mkdir(store->root_fd, directory);
 		if (ret < 0 && ret != -EEXIST)
-			return store_error(store, ret, "make directory", directory);
+			return tmc_store_error(store, ret, "make directory", directory);
 	}
 	ret = name_draft(draft, name);
 	if (ret < 0 || kind == TMC_STORE_PACK || kind == TMC_STORE_INDEX)
@@ -477,28 +524,8 @@ int tmc_store_scratch(struct tmc_store *store, int *ret_fd)
 	int fd = open_draft(store, name);
 
 	if (fd < 0)
-		return store_error(store, fd, "make", name);
+		return fd;
 	io_unlink(store->root_fd, name);
 	*ret_fd = fd;
 	return 0;
-}
-
-void tmc_store_clean(struct tmc_store *store)
-{
-	CLEANUP_CLOSEDIR DIR *dir = NULL;
-	size_t host_length = strlen(store->host);
-	struct dirent *entry;
-
-	if (open_directory(store->root_fd, "tmp", &dir) < 0)
-		return;
-	while ((entry = next_entry(dir))) {
-		CLEANUP_CLOSE int fd = -1;
-
-		if (strncmp(entry->d_name, store->host, host_length) ||
-		    entry->d_name[host_length] != '.')
-			continue;
-		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-			io_unlink(dirfd(dir), entry->d_name);
-	}
 }

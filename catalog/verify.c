@@ -440,6 +440,7 @@ int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned in
 	int ret;
 
 	pthread_mutex_init(&verify.lock, NULL);
+	tmc_repo_enter(repo, "verify");
 	ret = run(&verify, point, nr_workers);
 	tmc_proof_exit(&verify.proof);
 	free(verify.packs);

@@ -26,6 +26,7 @@ const struct io_ops io_ops_system = {
 	.fsync = fsync,
 	.renameat = renameat2,
 	.unlinkat = unlinkat,
+	.futimens = futimens,
 };
 const struct io_ops *io_ops = &io_ops_system;
 
@@ -63,6 +64,16 @@ int io_rename_new(int old_dir_fd, const char *old_name, int new_dir_fd, const ch
 int io_unlink(int dir_fd, const char *name)
 {
 	return io_ops->unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+}
+
+int io_rmdir(int dir_fd, const char *name)
+{
+	return io_ops->unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+int io_touch(int fd)
+{
+	return io_ops->futimens(fd, NULL) < 0 ? -errno : 0;
 }
 
 int io_write_full(int fd, const void *data, size_t bytes, uint64_t offset)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 /** As the system calls: -1 and errno. */
 struct io_ops {
@@ -23,6 +24,7 @@ struct io_ops {
 	int (*renameat)(int old_dir_fd, const char *old_name, int new_dir_fd, const char *new_name,
 			unsigned int flags);
 	int (*unlinkat)(int dir_fd, const char *name, int flags);
+	int (*futimens)(int fd, const struct timespec times[2]);
 };
 
 extern const struct io_ops io_ops_system;
@@ -35,6 +37,9 @@ int io_sync(int fd);
 /** Fails with -EEXIST where new_name exists. */
 int io_rename_new(int old_dir_fd, const char *old_name, int new_dir_fd, const char *new_name);
 int io_unlink(int dir_fd, const char *name);
+int io_rmdir(int dir_fd, const char *name);
+/** Give a file the time that its file system has now. */
+int io_touch(int fd);
 
 int io_write_full(int fd, const void *data, size_t bytes, uint64_t offset);
 /** The end of the file before that is -ENODATA. */

@@ -14,7 +14,7 @@
 struct crash_states {
 	const struct trace *trace;
 	const char *path;    /* where the directory is rebuilt */
-	const char *scratch; /* names below this one never matter: "tmp" */
+	const char *scratch; /* names below this one never matter: "sessions" */
 	/** The directory is as a cut may leave it after nr_done steps have returned. */
 	void (*judge)(void *context, unsigned int nr_done, const char *where);
 	void *context;

@@ -132,6 +132,7 @@ static const struct io_ops faulty_ops = {
 	.fsync = faulty_fsync,
 	.renameat = faulty_renameat,
 	.unlinkat = faulty_unlinkat,
+	.futimens = futimens,
 };
 
 /* ------------------------------------------------------------------------ plan */

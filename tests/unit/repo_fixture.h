@@ -405,7 +405,7 @@ FIXTURE int fixture_collect(const char *path, const struct stat *st, int type, s
 	return 0;
 }
 
-/* All files below a directory of the repository: "packs", "index", "points", "tmp". */
+/* All files below a directory of the repository: "packs", "index", "points". */
 FIXTURE void list_files(const struct fixture *fixture, const char *directory,
 			struct file_list *ret_list)
 {
@@ -424,6 +424,22 @@ FIXTURE size_t count_files(const struct fixture *fixture, const char *directory)
 
 	list_files(fixture, directory, list);
 	nr = list->nr;
+	free(list);
+	return nr;
+}
+
+/* What lies in sessions, but for what makes them seen. */
+FIXTURE size_t count_drafts(const struct fixture *fixture)
+{
+	struct file_list *list = malloc(sizeof(*list));
+	size_t nr = 0;
+
+	list_files(fixture, "sessions", list);
+	for (size_t i = 0; i < list->nr; i++) {
+		const char *name = strrchr(list->paths[i], '/') + 1;
+
+		nr += strcmp(name, "alive") && strcmp(name, "avoids");
+	}
 	free(list);
 	return nr;
 }

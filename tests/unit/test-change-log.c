@@ -45,7 +45,7 @@ static void any_number_of_runs(void **state)
 		sort_and_check(repo, numbers[i], 100);
 		sort_and_check(repo, numbers[i], 65536);
 	}
-	assert_int_equal(count_files(fixture, "tmp"), 0);
+	assert_int_equal(count_drafts(fixture), 0);
 	tmc_repo_close(repo);
 }
 

@@ -117,8 +117,6 @@ static void format_1_can_be_continued(void **state)
 		write_file(path, data, bytes);
 		free(data);
 	}
-	snprintf(files->paths[0], 256, "%s/tmp", fixture->path); /* git keeps no empty directory */
-	assert_int_equal(mkdir(files->paths[0], 0700), 0);
 	assert_success(tmc_repo_open(fixture->path, &repo));
 	assert_success(model_backup(repo, model, NULL, NULL, 3, &point));
 	assert_int_equal(point.stored_bytes, 0);

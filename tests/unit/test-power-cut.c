@@ -68,7 +68,7 @@ static void expect_same_directories(const char *a, const char *b)
 static void every_state_after_a_power_cut_is_sound(void **state)
 {
 	struct fixture *fixture = *state;
-	struct crash_states states = { .scratch = "tmp", .judge = judge };
+	struct crash_states states = { .scratch = "sessions", .judge = judge };
 	char rebuilt[128];
 	struct world world;
 	struct trace *trace;

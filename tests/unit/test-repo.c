@@ -70,9 +70,9 @@ static void a_creation_that_was_cut_short_can_be_repeated(void **state)
 	assert_int_equal(mkdir(fixture->path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/packs", fixture->path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/tmp", fixture->path);
+	snprintf(path, sizeof(path), "%s/sessions", fixture->path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/tmp/host.1.0", fixture->path);
+	snprintf(path, sizeof(path), "%s/sessions/0", fixture->path);
 	write_file(path, "half a config", 13);
 	assert_success(tmc_repo_create(fixture->path, 4096));
 }

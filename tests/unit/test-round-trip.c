@@ -21,7 +21,7 @@ static void round_trip(struct fixture *fixture, struct model *model)
 	assert_success(tmc_repo_open(fixture->path, &repo)); /* nothing lives in memory only */
 	assert_point_equals(repo, &point, model);
 	tmc_repo_close(repo);
-	assert_int_equal(count_files(fixture, "tmp"), 0);
+	assert_int_equal(count_drafts(fixture), 0);
 	model_destroy(model);
 	remove_tree(fixture->path);
 }

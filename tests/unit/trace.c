@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NR_FDS     1024
 #define PATH_BYTES 256
@@ -183,6 +184,7 @@ static const struct io_ops tracing_ops = {
 	.fsync = tracing_fsync,
 	.renameat = tracing_renameat,
 	.unlinkat = tracing_unlinkat,
+	.futimens = futimens,
 };
 
 void trace_start(const char *path)
