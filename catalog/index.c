@@ -16,6 +16,7 @@
 
 #include "catalog/index_block.h"
 #include "catalog/index_filter.h"
+#include "catalog/keys.h"
 #include "catalog/object.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -28,6 +29,7 @@
 #include <stdio.h>
 
 struct tmc_index {
+	struct tmc_keys *keys;
 	int fd;
 	struct tmc_id id; /* zero for a scratch run */
 	uint64_t bytes;
@@ -36,7 +38,7 @@ struct tmc_index {
 	uint32_t nr_packs;
 	uint32_t nr_filter_blocks;
 	uint32_t pack_bound; /* of entries' pack numbers; the packs of a run have no names yet */
-	uint8_t unique[TMC_UNIQUE_BYTES];
+	struct tmc_object_header_disk header;
 	uint8_t *image; /* all blocks, checked; or NULL */
 	/* Blocks of pack names: few, asked for at every lookup, kept once they were. */
 	struct tmc_index_packs_disk *_Atomic *pack_blocks;
@@ -65,6 +67,21 @@ static int index_damaged(const struct tmc_index *index, uint64_t block)
 			   (unsigned long long)(block * TMC_INDEX_BLOCK_BYTES));
 }
 
+static int open_block(struct tmc_index *index, uint64_t number, void *block)
+{
+	struct tmc_aead *aead = NULL;
+	int ret;
+
+	if (tmc_keys_is_encrypted(index->keys)) {
+		aead = tmc_keys_get_aead(index->keys, TMC_KEY_INDEX);
+		if (!aead)
+			return failure_set(-ENOMEM, "out of memory");
+	}
+	ret = tmc_index_block_open(block, number, &index->header, aead);
+	tmc_keys_put_aead(index->keys, TMC_KEY_INDEX, aead);
+	return ret == -EBADMSG ? index_damaged(index, number) : ret;
+}
+
 static int read_block(struct tmc_index *index, uint64_t number, void *ret_block)
 {
 	int ret;
@@ -80,13 +97,10 @@ static int read_block(struct tmc_index *index, uint64_t number, void *ret_block)
 		return index_damaged(index, number);
 	if (ret < 0)
 		return failure_set(ret, "cannot read %s: %s", index->text, strerror(-ret));
-	if (tmc_index_block_crc(ret_block, number, index->unique) !=
-	    get_le32(tmc_index_block_crc_field(ret_block)))
-		return index_damaged(index, number);
-	return 0;
+	return open_block(index, number, ret_block);
 }
 
-static int read_head(struct tmc_index *index, struct tmc_keys *keys)
+static int read_head(struct tmc_index *index)
 {
 	struct tmc_index_head_disk head;
 	int ret;
@@ -96,17 +110,20 @@ static int read_head(struct tmc_index *index, struct tmc_keys *keys)
 	ret = io_read_full(index->fd, &head, sizeof(head), 0);
 	if (ret < 0)
 		return failure_set(ret, "cannot read %s: %s", index->text, strerror(-ret));
-	ret = tmc_object_header_check(&head.header, TMC_OBJECT_INDEX, keys, index->text, NULL);
+	ret = tmc_object_header_check(&head.header, TMC_OBJECT_INDEX, index->keys, index->text,
+				      NULL);
 	if (ret < 0)
 		return ret;
-	memcpy(index->unique, head.header.unique, sizeof(index->unique));
+	index->header = head.header;
+	ret = open_block(index, 0, &head);
+	if (ret < 0)
+		return ret;
 	index->nr_entries = get_le64(head.nr_entries);
 	index->nr_packs = get_le32(head.nr_packs);
 	index->nr_filter_blocks = get_le32(head.nr_filter_blocks);
 	index->pack_bound = index->nr_packs;
 	index->nr_entry_blocks = div_round_up(index->nr_entries, TMC_INDEX_BLOCK_ENTRIES);
-	if (tmc_index_block_crc(&head, 0, index->unique) != get_le32(head.crc) ||
-	    !index->nr_entries || !is_zero(head.zero, sizeof(head.zero)))
+	if (!index->nr_entries || !is_zero(head.zero, sizeof(head.zero)))
 		return index_damaged(index, 0);
 	if (index->nr_entries > index->bytes ||
 	    index->bytes / TMC_INDEX_BLOCK_BYTES != 1 + index->nr_entry_blocks +
@@ -123,8 +140,10 @@ static int read_head(struct tmc_index *index, struct tmc_keys *keys)
 static int open_fd(struct tmc_index *index, struct tmc_keys *keys,
 		   struct tmc_index **ret_index)
 {
-	int ret = read_head(index, keys);
+	int ret;
 
+	index->keys = keys;
+	ret = read_head(index);
 	if (ret < 0) {
 		tmc_index_close(index);
 		return ret;

@@ -2,31 +2,25 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The checksum of an index block: it covers where the block belongs.
+ * The end of an index block: its checksum, which covers where the block belongs,
+ * and in an encrypted repository its tag.
  */
 #ifndef CATALOG_INDEX_BLOCK_H
 #define CATALOG_INDEX_BLOCK_H
 
 #include "catalog/format.h"
-#include "common/crc32c.h"
 
-static inline uint32_t tmc_index_block_crc(const void *block, uint64_t number,
-					   const uint8_t unique[TMC_UNIQUE_BYTES])
-{
-	le64_t number_disk = put_le64(number);
-	uint32_t crc = crc32c(0, unique, TMC_UNIQUE_BYTES);
+struct tmc_aead;
 
-	crc = crc32c(crc, &number_disk, sizeof(number_disk));
-	return crc32c(crc, block, TMC_INDEX_BLOCK_BYTES - sizeof(le32_t));
-}
+/**
+ * Finish the block that has this number, in place. header: of the index. aead NULL:
+ * the repository is not encrypted. Errors: -EIO.
+ */
+int tmc_index_block_seal(void *block, uint64_t number, const struct tmc_object_header_disk *header,
+			 struct tmc_aead *aead);
 
-static inline le32_t tmc_index_block_crc_field(const void *block)
-{
-	le32_t field;
-
-	memcpy(&field, (const uint8_t *)block + TMC_INDEX_BLOCK_BYTES - sizeof(field),
-	       sizeof(field));
-	return field;
-}
+/** Check, and decrypt in place; no sentence. Errors: -EBADMSG, -EIO. */
+int tmc_index_block_open(void *block, uint64_t number, const struct tmc_object_header_disk *header,
+			 struct tmc_aead *aead);
 
 #endif

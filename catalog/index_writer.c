@@ -2,14 +2,16 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Blocks are gathered into larger writes and hashed as they go out: the name of
- * an index is the hash of all of it. Filter blocks are made on the way and stand at
- * the end: until then they wait in a scratch file, so that memory is bounded.
+ * Blocks are gathered into larger writes and hashed as they go out, encrypted
+ * where that is so: the name of an index is the hash of all of it. Filter blocks
+ * are made on the way and stand at the end: until then they wait in a scratch file,
+ * so that memory is bounded.
  */
 #include "catalog/index_writer.h"
 
 #include "catalog/index.h"
 #include "catalog/index_block.h"
+#include "catalog/keys.h"
 #include "catalog/index_filter.h"
 #include "catalog/object.h"
 #include "common/failure.h"
@@ -28,7 +30,9 @@ struct tmc_index_writer {
 	struct tmc_hash *hash;
 	uint64_t nr_entries, nr_added;
 	uint32_t nr_packs;
-	uint8_t unique[TMC_UNIQUE_BYTES];
+	struct tmc_keys *keys;
+	struct tmc_aead *aead; /* NULL where nothing is encrypted */
+	struct tmc_object_header_disk header;
 	uint64_t nr_blocks;     /* finished ones */
 	unsigned int nr_pending; /* of those, still in blocks[] */
 	int filter_fd;           /* finished filter blocks, or -1 */
@@ -67,10 +71,10 @@ static void *open_block(struct tmc_index_writer *writer)
 static int finish_block(struct tmc_index_writer *writer)
 {
 	uint8_t *block = open_block(writer);
-	le32_t crc = put_le32(tmc_index_block_crc(block, writer->nr_blocks, writer->unique));
-	int ret = 0;
+	int ret = tmc_index_block_seal(block, writer->nr_blocks, &writer->header, writer->aead);
 
-	memcpy(block + TMC_INDEX_BLOCK_BYTES - sizeof(crc), &crc, sizeof(crc));
+	if (ret < 0)
+		return ret;
 	writer->nr_blocks++;
 	if (++writer->nr_pending == NR_BLOCKS)
 		ret = flush(writer);
@@ -93,8 +97,11 @@ int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int s
 	tmc_filter_builder_init(&writer->filter, tmc_index_filter_blocks(nr_entries));
 	writer->nr_entries = nr_entries;
 	writer->nr_packs = nr_packs;
+	writer->keys = keys;
 	writer->hash = tmc_hash_create(keys);
-	if (!writer->hash)
+	if (tmc_keys_is_encrypted(keys))
+		writer->aead = tmc_keys_get_aead(keys, TMC_KEY_INDEX);
+	if (!writer->hash || (tmc_keys_is_encrypted(keys) && !writer->aead))
 		ret = failure_set(-ENOMEM, "out of memory");
 	head = open_block(writer);
 	if (!ret)
@@ -106,7 +113,7 @@ int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int s
 	if (!ret && writer->filter.nr_filter_blocks)
 		ret = tmc_store_scratch(store, &writer->filter_fd);
 	if (!ret) {
-		memcpy(writer->unique, head->header.unique, sizeof(writer->unique));
+		writer->header = head->header;
 		head->nr_entries = put_le64(nr_entries);
 		head->nr_packs = put_le32(nr_packs);
 		head->nr_filter_blocks = put_le32(writer->filter.nr_filter_blocks);
@@ -226,6 +233,7 @@ void tmc_index_writer_destroy(struct tmc_index_writer *writer)
 	if (writer->filter_fd >= 0)
 		close(writer->filter_fd);
 	tmc_hash_destroy(writer->hash);
+	tmc_keys_put_aead(writer->keys, TMC_KEY_INDEX, writer->aead);
 	free(writer);
 }
 

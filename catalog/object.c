@@ -9,13 +9,16 @@
 
 #include "catalog/id.h"
 #include "catalog/keys.h"
+#include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/crc32c.h"
 #include "common/failure.h"
+#include "common/io.h"
 #include "common/zero.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 static const char type_letters[][5] = {
@@ -106,4 +109,165 @@ int tmc_object_header_check(const struct tmc_object_header_disk *header, enum tm
 	if (ret_ro_compat)
 		*ret_ro_compat = get_le64(header->ro_compat);
 	return keys ? check_sealed(header, type, keys, what) : 0;
+}
+
+/* --------------------------------------------------------------- whole objects */
+
+#define HEADER_BYTES sizeof(struct tmc_object_header_disk)
+
+static size_t tag_bytes(const struct tmc_object_kind *kind, const struct tmc_keys *keys)
+{
+	return is_sealed(kind->type, keys) ? TMC_TAG_BYTES : 0;
+}
+
+static void make_nonce(uint8_t ret_nonce[TMC_NONCE_BYTES], const uint8_t *image)
+{
+	memset(ret_nonce, 0, TMC_NONCE_BYTES);
+	memcpy(ret_nonce, image + offsetof(struct tmc_object_header_disk, unique), TMC_UNIQUE_BYTES);
+}
+
+/* bytes: of header and body; the tag comes after, or is there. */
+static int seal_body(struct tmc_keys *keys, uint8_t *image, size_t bytes)
+{
+	struct tmc_aead *aead = tmc_keys_get_aead(keys, TMC_KEY_OBJECT);
+	uint8_t nonce[TMC_NONCE_BYTES];
+	int ret;
+
+	if (!aead)
+		return failure_set(-ENOMEM, "out of memory");
+	make_nonce(nonce, image);
+	ret = tmc_aead_seal(aead, nonce, image, HEADER_BYTES, image + HEADER_BYTES,
+			    bytes - HEADER_BYTES, image + HEADER_BYTES);
+	tmc_keys_put_aead(keys, TMC_KEY_OBJECT, aead);
+	return ret;
+}
+
+static int open_body(struct tmc_keys *keys, uint8_t *image, size_t bytes, const char *what)
+{
+	struct tmc_aead *aead = tmc_keys_get_aead(keys, TMC_KEY_OBJECT);
+	uint8_t nonce[TMC_NONCE_BYTES];
+	int ret;
+
+	if (!aead)
+		return failure_set(-ENOMEM, "out of memory");
+	make_nonce(nonce, image);
+	ret = tmc_aead_open(aead, nonce, image, HEADER_BYTES, image + HEADER_BYTES,
+			    bytes - HEADER_BYTES, image + HEADER_BYTES);
+	tmc_keys_put_aead(keys, TMC_KEY_OBJECT, aead);
+	return ret == -EBADMSG ? failure_set(ret, "%s is damaged: it is not what was encrypted",
+					     what) : ret;
+}
+
+static int hash_of(const struct tmc_object_kind *kind, const struct tmc_keys *keys,
+		   const void *image, size_t bytes, struct tmc_id *ret_id)
+{
+	CLEANUP_HASH struct tmc_hash *hash =
+		tmc_hash_create(is_sealed(kind->type, keys) ? keys : NULL);
+
+	return hash ? tmc_hash_once(hash, image, bytes, ret_id) :
+		      failure_set(-ENOMEM, "out of memory");
+}
+
+static int write_object(struct tmc_store *store, const struct tmc_object_kind *kind,
+			const void *image, size_t bytes, const struct tmc_id *id)
+{
+	struct tmc_draft *draft;
+	int ret = tmc_store_begin(store, &draft);
+
+	if (ret < 0)
+		return ret;
+	ret = tmc_store_write(draft, image, bytes);
+	if (ret < 0) {
+		tmc_store_discard(draft);
+		return ret;
+	}
+	return tmc_store_seal(draft, kind->store_kind, id);
+}
+
+int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
+		     const struct tmc_object_kind *kind, void *image, size_t bytes,
+		     struct tmc_id *ret_id)
+{
+	size_t all_bytes = bytes + tag_bytes(kind, keys);
+	CLEANUP_FREE uint8_t *disk = malloc(all_bytes);
+	struct tmc_object_header_disk header;
+	int ret = tmc_keys_check(keys);
+
+	if (ret < 0)
+		return ret;
+	if (!disk)
+		return failure_set(-ENOMEM, "out of memory");
+	ret = tmc_object_header_init(&header, kind->type, keys);
+	if (ret < 0)
+		return ret;
+	memcpy(image, &header, sizeof(header));
+	memcpy(disk, image, bytes);
+	if (all_bytes > bytes)
+		ret = seal_body(keys, disk, bytes);
+	if (!ret)
+		ret = hash_of(kind, keys, disk, all_bytes, ret_id);
+	return ret ? ret : write_object(store, kind, disk, all_bytes, ret_id);
+}
+
+static int read_object(struct tmc_store *store, const struct tmc_object_kind *kind,
+		       const struct tmc_id *id, const char *what, uint8_t **ret_disk,
+		       size_t *ret_bytes)
+{
+	CLEANUP_CLOSE int fd = -1;
+	uint64_t bytes;
+	int ret = tmc_store_get(store, kind->store_kind, id, &fd, &bytes);
+
+	if (ret < 0)
+		return ret;
+	if (bytes < kind->bytes_min || bytes > kind->bytes_max)
+		return failure_set(-EBADMSG, "%s is damaged: its size makes no sense", what);
+	*ret_disk = malloc(bytes);
+	if (!*ret_disk)
+		return failure_set(-ENOMEM, "out of memory");
+	*ret_bytes = bytes;
+	ret = io_read_full(fd, *ret_disk, bytes, 0);
+	return ret < 0 ? failure_set(ret == -ENODATA ? -EBADMSG : ret, "cannot read %s: %s", what,
+				     strerror(-ret)) : 0;
+}
+
+/* Nothing of the body is looked at before the name has been proved, and the tag. */
+static int prove_object(struct tmc_keys *keys, const struct tmc_object_kind *kind,
+			const struct tmc_id *id, const char *what, uint8_t *disk, size_t *bytes)
+{
+	size_t tag = tag_bytes(kind, keys);
+	struct tmc_object_header_disk header;
+	struct tmc_id real_id;
+	int ret;
+
+	memcpy(&header, disk, sizeof(header));
+	ret = tmc_object_header_check(&header, kind->type, keys, what, NULL);
+	if (!ret)
+		ret = hash_of(kind, keys, disk, *bytes, &real_id);
+	if (ret < 0)
+		return ret;
+	if (!tmc_id_equal(&real_id, id))
+		return failure_set(-EBADMSG, "%s is damaged: it is not what its name says", what);
+	if (*bytes < kind->bytes_min + tag)
+		return failure_set(-EBADMSG, "%s is damaged: its size makes no sense", what);
+	*bytes -= tag;
+	return tag ? open_body(keys, disk, *bytes, what) : 0;
+}
+
+int tmc_object_load(struct tmc_store *store, struct tmc_keys *keys,
+		    const struct tmc_object_kind *kind, const struct tmc_id *id,
+		    uint8_t **ret_image, size_t *ret_bytes)
+{
+	CLEANUP_FREE uint8_t *disk = NULL;
+	char text[TMC_STORE_TEXT];
+	int ret;
+
+	tmc_store_describe(store, kind->store_kind, id, text);
+	ret = read_object(store, kind, id, text, &disk, ret_bytes);
+	if (!ret)
+		ret = prove_object(keys, kind, id, text, disk, ret_bytes);
+	if (ret < 0)
+		return ret;
+	*ret_image = disk;
+	disk = NULL;
+	return 0;
 }

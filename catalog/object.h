@@ -2,12 +2,13 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The header that every object begins with.
+ * The header that every object begins with, and small objects as a whole.
  */
 #ifndef CATALOG_OBJECT_H
 #define CATALOG_OBJECT_H
 
 #include "catalog/format.h"
+#include "catalog/store.h"
 
 struct tmc_keys;
 
@@ -27,5 +28,29 @@ void tmc_object_header_require(struct tmc_object_header_disk *header, uint64_t r
 int tmc_object_header_check(const struct tmc_object_header_disk *header, enum tmc_object_type type,
 			    const struct tmc_keys *keys, const char *what,
 			    uint64_t *ret_ro_compat);
+
+/** What an object that is sealed as a whole, and read as a whole, is. */
+struct tmc_object_kind {
+	enum tmc_store_kind store_kind;
+	enum tmc_object_type type;
+	size_t bytes_min; /* of header and plain body */
+	size_t bytes_max; /* of the object as it is stored */
+};
+
+/**
+ * Store an object: image is its header, which is filled in here, and its plain
+ * body. ret_id: its name. Errors: those of tmc_store_seal(), -ENOKEY.
+ */
+int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
+		     const struct tmc_object_kind *kind, void *image, size_t bytes,
+		     struct tmc_id *ret_id);
+
+/**
+ * Read an object, prove it by its name, its repository and its tag. ret_image: header
+ * and plain body, freed with free(). Errors: -ENOENT, -EBADMSG, -ENOKEY.
+ */
+int tmc_object_load(struct tmc_store *store, struct tmc_keys *keys,
+		    const struct tmc_object_kind *kind, const struct tmc_id *id,
+		    uint8_t **ret_image, size_t *ret_bytes);
 
 #endif

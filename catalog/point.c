@@ -2,8 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * A point is small and read as a whole; its hash is its name, so nothing in it is
- * looked at before the name has been proved.
+ * A point is small and read as a whole; its hash is its name.
  */
 #include "catalog/point.h"
 
@@ -11,12 +10,18 @@
 #include "catalog/repo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
-#include "common/io.h"
 #include "common/zero.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
+
+static const struct tmc_object_kind point_kind = {
+	.store_kind = TMC_STORE_POINT,
+	.type = TMC_OBJECT_POINT,
+	.bytes_min = sizeof(struct tmc_point_disk),
+	.bytes_max = TMC_POINT_BYTES_MAX,
+};
 
 static const size_t string_offsets[] = { /* by tag - 1 */
 	offsetof(struct tmc_point, volume.volume_id),
@@ -59,25 +64,8 @@ static uint32_t put_strings(const struct tmc_point *point, struct point_image *i
 	return (uint32_t)(p - image->strings);
 }
 
-static int write_object(struct tmc_repo *repo, const void *image, size_t bytes,
-			const struct tmc_id *id)
-{
-	struct tmc_draft *draft;
-	int ret = tmc_store_begin(repo->store, &draft);
-
-	if (ret < 0)
-		return ret;
-	ret = tmc_store_write(draft, image, bytes);
-	if (ret < 0) {
-		tmc_store_discard(draft);
-		return ret;
-	}
-	return tmc_store_seal(draft, TMC_STORE_POINT, id);
-}
-
 int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct tmc_point *point)
 {
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(repo->keys);
 	struct point_image image = {
 		.fixed = {
 			.parent = point->parent,
@@ -93,14 +81,8 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 		},
 	};
 	size_t bytes = sizeof(image.fixed) + put_strings(point, &image);
-	int ret;
 
-	if (!hash)
-		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_object_header_init(&image.fixed.header, TMC_OBJECT_POINT, repo->keys);
-	if (!ret)
-		ret = tmc_hash_once(hash, &image, bytes, &point->id);
-	return ret ? ret : write_object(repo, &image, bytes, &point->id);
+	return tmc_object_store(repo->store, repo->keys, &point_kind, &image, bytes, &point->id);
 }
 
 /* ------------------------------------------------------------------------ load */
@@ -164,40 +146,19 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
 		   struct tmc_tree *ret_tree)
 {
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(repo->keys);
-	CLEANUP_FREE uint8_t *image = malloc(TMC_POINT_BYTES_MAX);
-	CLEANUP_CLOSE int fd = -1;
-	struct tmc_object_header_disk header;
+	CLEANUP_FREE uint8_t *image = NULL;
 	char text[TMC_STORE_TEXT];
-	struct tmc_id real_id;
-	uint64_t bytes;
-	int ret;
+	size_t bytes;
+	int ret = tmc_object_load(repo->store, repo->keys, &point_kind, id, &image, &bytes);
 
-	if (!hash || !image)
-		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_store_get(repo->store, TMC_STORE_POINT, id, &fd, &bytes);
-	if (ret < 0)
-		return ret;
-	tmc_store_describe(repo->store, TMC_STORE_POINT, id, text);
-	if (bytes < sizeof(struct tmc_point_disk) || bytes > TMC_POINT_BYTES_MAX)
-		return failure_set(-EBADMSG, "%s is damaged: its size makes no sense", text);
-	ret = io_read_full(fd, image, bytes, 0);
-	if (ret < 0)
-		return failure_set(ret == -ENODATA ? -EBADMSG : ret, "cannot read %s: %s", text,
-				   strerror(-ret));
-	memcpy(&header, image, sizeof(header));
-	ret = tmc_object_header_check(&header, TMC_OBJECT_POINT, repo->keys, text, NULL);
-	if (!ret)
-		ret = tmc_hash_once(hash, image, bytes, &real_id);
 	if (ret < 0)
 		return ret;
 	memset(ret_point, 0, sizeof(*ret_point));
 	ret_point->id = *id;
-	if (!tmc_id_equal(&real_id, id))
-		return failure_set(-EBADMSG, "%s is damaged: it is not what its name says", text);
-	if (!parse(repo, image, bytes, ret_point, ret_tree))
-		return failure_set(-EBADMSG, "%s is damaged: it makes no sense", text);
-	return 0;
+	if (parse(repo, image, bytes, ret_point, ret_tree))
+		return 0;
+	tmc_store_describe(repo->store, TMC_STORE_POINT, id, text);
+	return failure_set(-EBADMSG, "%s is damaged: it makes no sense", text);
 }
 
 int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point)
@@ -228,7 +189,9 @@ static int list_points(struct tmc_repo *repo, const char *digits, struct tmc_poi
 
 	*ret_points = NULL;
 	*ret_nr = 0;
-	ret = tmc_store_list(repo->store, TMC_STORE_POINT, &ids, &nr_ids);
+	ret = tmc_keys_check(repo->keys);
+	if (!ret)
+		ret = tmc_store_list(repo->store, TMC_STORE_POINT, &ids, &nr_ids);
 	if (ret < 0)
 		return ret;
 	points = calloc(nr_ids ? nr_ids : 1, sizeof(*points));

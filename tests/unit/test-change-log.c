@@ -49,6 +49,46 @@ static void any_number_of_runs(void **state)
 	tmc_repo_close(repo);
 }
 
+/* The scratch file has no name any more; this process has it open. */
+static void flip_a_byte_of_the_scratch_file(void)
+{
+	unsigned int nr_flipped = 0;
+
+	for (int fd = 3; fd < 100; fd++) {
+		char link[64], path[512] = "";
+		uint8_t byte;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, path, sizeof(path) - 1) < 0 || !strstr(path, " (deleted)"))
+			continue;
+		assert_int_equal(pread(fd, &byte, 1, 5000), 1);
+		byte ^= 1;
+		assert_int_equal(pwrite(fd, &byte, 1, 5000), 1);
+		nr_flipped++;
+	}
+	assert_int_equal(nr_flipped, 1);
+}
+
+static void a_store_that_changes_the_scratch_file_is_noticed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct tmc_change_log *log = tmc_change_log_create(repo->store, 100);
+	struct tmc_change change = { .nr = 1 };
+	int ret;
+
+	for (change.first = 0; change.first < 1000; change.first++)
+		assert_success(tmc_change_log_add(log, &change, 1));
+	flip_a_byte_of_the_scratch_file();
+	ret = tmc_change_log_rewind(log);
+	while (ret >= 0 && (ret = tmc_change_log_next(log, &change)) > 0)
+		;
+	assert_int_equal(ret, -EIO);
+	assert_non_null(strstr(tmc_error_text(), "not what was written"));
+	tmc_change_log_destroy(log);
+	tmc_repo_close(repo);
+}
+
 static void a_chunk_is_in_a_set_once(void **state)
 {
 	struct tmc_chunk_set *set = tmc_chunk_set_create(100000);
@@ -77,6 +117,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(any_number_of_runs, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_store_that_changes_the_scratch_file_is_noticed,
+						fixture_setup, fixture_teardown),
 		cmocka_unit_test(a_chunk_is_in_a_set_once),
 	};
 
