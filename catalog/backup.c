@@ -28,15 +28,23 @@ struct tmc_backup {
 	struct tmc_volume volume;
 	char group[TMC_TEXT_BYTES];
 	struct tmc_point parent; /* all zero: none */
-	struct tmc_tree tree;    /* the parent's; the zero root for none */
+	struct tmc_tree known;   /* the parent's */
+	bool builds_on_parent;   /* it is of the same size: what is not put is the parent's */
 	struct first_failure failure;
 	struct tmc_pack_writer *packs;
 	struct tmc_blob_set *blobs;
 	struct tmc_change_log *changes;
 	struct tmc_pipeline *pipeline;
-	pthread_mutex_t lock; /* chunks */
+	pthread_mutex_t lock;    /* all below */
+	bool sized;              /* else the tree is as large as can be */
+	struct tmc_tree tree;    /* shape of the new one; its root is built upon */
 	struct tmc_chunk_set *chunks;
+	uint64_t end_chunk;      /* behind the highest that was put */
+	uint64_t unreadable_bytes;
+	struct tmc_tree_cursor *cursor; /* in the parent; NULL without one */
 };
+
+#define BYTES_MAX ((uint64_t)INT64_MAX)
 
 static bool has_parent(const struct tmc_backup *backup)
 {
@@ -50,6 +58,7 @@ static void destroy(struct tmc_backup *backup)
 	tmc_blob_set_destroy(backup->blobs);
 	tmc_change_log_destroy(backup->changes);
 	tmc_chunk_set_destroy(backup->chunks);
+	tmc_tree_cursor_destroy(backup->cursor);
 	pthread_mutex_destroy(&backup->lock);
 	free(backup);
 }
@@ -59,18 +68,20 @@ static int load_parent(struct tmc_backup *backup, const struct tmc_point *parent
 	uint64_t volume_bytes = backup->volume.volume_bytes;
 	int ret;
 
-	if (!parent) {
-		tmc_tree_init(&backup->tree, &tmc_id_zero, volume_bytes, &backup->repo->limits);
+	backup->sized = volume_bytes != TMC_BYTES_UNKNOWN;
+	tmc_tree_init(&backup->tree, &tmc_id_zero, backup->sized ? volume_bytes : BYTES_MAX,
+		      &backup->repo->limits);
+	if (!parent)
 		return 0;
-	}
-	ret = tmc_point_load(backup->repo, &parent->id, &backup->parent, &backup->tree);
+	ret = tmc_point_load(backup->repo, &parent->id, &backup->parent, &backup->known);
 	if (ret < 0)
 		return ret;
-	if (backup->tree.volume_bytes != volume_bytes)
-		return failure_set(-EINVAL, "the parent restore point is of a volume of %llu bytes, "
-				   "this one has %llu: back it up in full",
-				   (unsigned long long)backup->tree.volume_bytes,
-				   (unsigned long long)volume_bytes);
+	backup->cursor = tmc_tree_cursor_create(backup->repo, &backup->known);
+	if (!backup->cursor)
+		return failure_set(-ENOMEM, "out of memory");
+	backup->builds_on_parent = backup->known.volume_bytes == volume_bytes;
+	if (backup->builds_on_parent)
+		backup->tree = backup->known;
 	return 0;
 }
 
@@ -80,7 +91,7 @@ static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
 	struct tmc_pipeline_parts parts;
 	int ret;
 
-	backup->chunks = tmc_chunk_set_create(backup->tree.nr_chunks);
+	backup->chunks = tmc_chunk_set_create();
 	backup->changes = tmc_change_log_create(repo->store, TMC_CHANGE_LOG_BUFFER);
 	backup->blobs = tmc_blob_set_create(repo->store, repo->keys, repo->indexes,
 					    TMC_BLOB_SET_SLOTS);
@@ -91,8 +102,8 @@ static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
 		return ret;
 	parts = (struct tmc_pipeline_parts){
 		.repo = repo,
-		.parent = &backup->tree,
-		.has_parent = has_parent(backup),
+		.known = has_parent(backup) ? &backup->known : NULL,
+		.builds_on_known = backup->builds_on_parent,
 		.blobs = backup->blobs,
 		.changes = backup->changes,
 		.packs = backup->packs,
@@ -106,7 +117,7 @@ static int check_arguments(const struct tmc_repo *repo, const struct tmc_volume 
 	if (repo->ro_compat)
 		return failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
 				   "that this one may only read it: install a newer version");
-	if (volume->volume_bytes > INT64_MAX)
+	if (volume->volume_bytes > BYTES_MAX && volume->volume_bytes != TMC_BYTES_UNKNOWN)
 		return failure_set(-EINVAL, "the volume is too large");
 	return 0;
 }
@@ -144,6 +155,24 @@ int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 	return 0;
 }
 
+int tmc_backup_set_bytes(struct tmc_backup *backup, uint64_t volume_bytes)
+{
+	struct tmc_tree tree;
+
+	LOCK_SCOPE(&backup->lock);
+	if (backup->sized)
+		return failure_set(-EINVAL, "the volume's size is known already");
+	if (volume_bytes > BYTES_MAX)
+		return failure_set(-EINVAL, "the volume is too large");
+	tmc_tree_init(&tree, &tmc_id_zero, volume_bytes, &backup->repo->limits);
+	if (backup->end_chunk > volume_bytes / tree.chunk_bytes)
+		return failure_set(-EINVAL, "chunks were put that lie beyond the volume's end");
+	backup->tree = tree;
+	backup->volume.volume_bytes = volume_bytes;
+	backup->sized = true;
+	return 0;
+}
+
 void tmc_backup_set_group(struct tmc_backup *backup, const char *group)
 {
 	snprintf(backup->group, sizeof(backup->group), "%s", group);
@@ -159,25 +188,38 @@ void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer)
 	tmc_pipeline_buffer_return(backup->pipeline, buffer);
 }
 
+static int add_chunks_locked(struct tmc_backup *backup, uint64_t first, uint64_t nr,
+			     const uint64_t *chosen, uint64_t *ret_bytes)
+{
+	const struct tmc_tree *tree = &backup->tree;
+	uint64_t chunk;
+	int ret;
+
+	if (!nr || first >= tree->nr_chunks || nr > tree->nr_chunks - first)
+		return failure_set(-EINVAL, "chunks %llu to %llu are not in the volume",
+				   (unsigned long long)first, (unsigned long long)(first + nr));
+	ret = tmc_chunk_set_add(backup->chunks, first, nr, chosen, &chunk);
+	if (ret == -EINVAL)
+		return failure_set(ret, "chunk %llu was put twice", (unsigned long long)chunk);
+	if (ret < 0)
+		return failure_set(ret, "out of memory");
+	*ret_bytes = tmc_tree_bytes(tree, first, nr);
+	if (first + nr > backup->end_chunk)
+		backup->end_chunk = first + nr;
+	return 0;
+}
+
 /* A caller that is wrong about its chunks ends the backup: which content is right? */
 static int add_chunks(struct tmc_backup *backup, uint64_t first, uint64_t nr,
-		      const uint64_t *chosen)
+		      const uint64_t *chosen, uint64_t *ret_bytes)
 {
-	uint64_t chunk;
 	int ret = first_failure_get(&backup->failure);
 
 	if (ret < 0)
 		return ret;
-	if (!nr || first >= backup->tree.nr_chunks || nr > backup->tree.nr_chunks - first) {
-		ret = failure_set(-EINVAL, "chunks %llu to %llu are not in the volume",
-				  (unsigned long long)first, (unsigned long long)(first + nr));
-	} else {
+	{
 		LOCK_SCOPE(&backup->lock);
-		ret = tmc_chunk_set_add(backup->chunks, first, nr, chosen, &chunk);
-		if (ret == -EINVAL)
-			failure_set(ret, "chunk %llu was put twice", (unsigned long long)chunk);
-		else if (ret < 0)
-			failure_set(ret, "out of memory");
+		ret = add_chunks_locked(backup, first, nr, chosen, ret_bytes);
 	}
 	return ret ? tmc_pipeline_fail(backup->pipeline, ret) : 0;
 }
@@ -185,18 +227,62 @@ static int add_chunks(struct tmc_backup *backup, uint64_t first, uint64_t nr,
 int tmc_backup_put(struct tmc_backup *backup, uint64_t first_chunk, uint32_t nr_chunks,
 		   void *buffer, const uint64_t *chosen)
 {
+	uint64_t bytes;
 	int ret;
 
 	if (nr_chunks > TMC_BUFFER_BYTES / backup->tree.chunk_bytes)
 		ret = tmc_pipeline_fail(backup->pipeline, failure_set(-EINVAL, "%u chunks do not fit "
 								      "into a buffer", nr_chunks));
 	else
-		ret = add_chunks(backup, first_chunk, nr_chunks, chosen);
+		ret = add_chunks(backup, first_chunk, nr_chunks, chosen, &bytes);
 	if (ret < 0)
 		tmc_pipeline_buffer_return(backup->pipeline, buffer);
 	else
-		tmc_pipeline_put(backup->pipeline, first_chunk, nr_chunks, buffer, chosen);
+		tmc_pipeline_put(backup->pipeline, first_chunk, nr_chunks, (uint32_t)bytes, buffer,
+				 chosen);
 	return ret;
+}
+
+static int count_zeros_locked(struct tmc_backup *backup, uint64_t first, uint64_t nr,
+			      uint64_t *ret_unchanged_bytes)
+{
+	*ret_unchanged_bytes = 0;
+	while (backup->cursor && nr) {
+		uint64_t run = nr;
+		struct tmc_id id = tmc_id_zero;
+		int ret = 0;
+
+		if (first < backup->known.nr_chunks)
+			ret = tmc_tree_cursor_get_run(backup->cursor, first, &id, &run);
+		if (ret < 0)
+			return ret;
+		run = run < nr ? run : nr;
+		if (tmc_id_equal(&id, &tmc_id_zero))
+			*ret_unchanged_bytes += tmc_tree_bytes(&backup->tree, first, run);
+		first += run;
+		nr -= run;
+	}
+	return 0;
+}
+
+int tmc_backup_put_zero(struct tmc_backup *backup, uint64_t first_chunk, uint64_t nr_chunks)
+{
+	struct tmc_change change = { .first = first_chunk, .nr = nr_chunks, .id = tmc_id_zero };
+	uint64_t bytes, unchanged_bytes;
+	int ret = add_chunks(backup, first_chunk, nr_chunks, NULL, &bytes);
+
+	if (ret < 0)
+		return ret;
+	{
+		LOCK_SCOPE(&backup->lock);
+		ret = count_zeros_locked(backup, first_chunk, nr_chunks, &unchanged_bytes);
+	}
+	if (!ret && backup->builds_on_parent && unchanged_bytes < bytes)
+		ret = tmc_change_log_add(backup->changes, &change, 1);
+	if (ret < 0)
+		return tmc_pipeline_fail(backup->pipeline, ret);
+	tmc_pipeline_count_zero(backup->pipeline, bytes, unchanged_bytes);
+	return 0;
 }
 
 int tmc_backup_put_unreadable(struct tmc_backup *backup, uint64_t first_chunk, uint64_t nr_chunks)
@@ -204,12 +290,17 @@ int tmc_backup_put_unreadable(struct tmc_backup *backup, uint64_t first_chunk, u
 	struct tmc_change change = {
 		.first = first_chunk, .nr = nr_chunks, .id = tmc_id_unreadable,
 	};
-	int ret = add_chunks(backup, first_chunk, nr_chunks, NULL);
+	uint64_t bytes;
+	int ret = add_chunks(backup, first_chunk, nr_chunks, NULL, &bytes);
 
 	if (ret < 0)
 		return ret;
 	ret = tmc_change_log_add(backup->changes, &change, 1);
-	return ret ? tmc_pipeline_fail(backup->pipeline, ret) : 0;
+	if (ret < 0)
+		return tmc_pipeline_fail(backup->pipeline, ret);
+	LOCK_SCOPE(&backup->lock);
+	backup->unreadable_bytes += bytes;
+	return 0;
 }
 
 void tmc_backup_get_stats(struct tmc_backup *backup, struct tmc_backup_stats *ret_stats)
@@ -220,10 +311,23 @@ void tmc_backup_get_stats(struct tmc_backup *backup, struct tmc_backup_stats *re
 
 static int check_complete(struct tmc_backup *backup)
 {
-	if (has_parent(backup) || tmc_chunk_set_nr(backup->chunks) == backup->tree.nr_chunks)
+	if (!backup->sized)
+		return failure_set(-EINVAL, "the backup is incomplete: its size is not known");
+	if (backup->builds_on_parent || tmc_chunk_set_nr(backup->chunks) == backup->tree.nr_chunks)
 		return 0;
 	return failure_set(-EINVAL, "the backup is incomplete: chunk %llu is missing",
 			   (unsigned long long)tmc_chunk_set_first_missing(backup->chunks));
+}
+
+/* A parent of another size is not what the tree was built from. */
+static uint64_t changed_bytes(struct tmc_backup *backup, const struct tmc_tree_build *build)
+{
+	struct tmc_backup_stats stats;
+
+	if (backup->builds_on_parent || !has_parent(backup))
+		return build->changed_bytes;
+	tmc_pipeline_get_stats(backup->pipeline, &stats);
+	return stats.hashed_bytes - stats.unchanged_bytes + backup->unreadable_bytes;
 }
 
 /* Invariants 3 to 5: packs, then the index, then the point. */
@@ -256,9 +360,11 @@ static int commit(struct tmc_backup *backup, struct tmc_point *point)
 		ret = tmc_store_sync_index(backup->repo->store);
 	if (ret < 0)
 		return ret;
-	point->changed_bytes = build.changed_bytes;
-	point->unreadable_chunks = backup->parent.unreadable_chunks + build.newly_unreadable -
-				   build.no_more_unreadable;
+	point->volume.volume_bytes = backup->tree.volume_bytes;
+	point->changed_bytes = changed_bytes(backup, &build);
+	point->unreadable_chunks = build.newly_unreadable - build.no_more_unreadable;
+	if (backup->builds_on_parent)
+		point->unreadable_chunks += backup->parent.unreadable_chunks;
 	point->stored_bytes = tmc_pack_writer_bytes(backup->packs);
 	backup->tree.root = build.root;
 	return tmc_point_store(backup->repo, &backup->tree, point);

@@ -12,7 +12,7 @@
 
 struct tmc_chunk_set; /**< not locked: the caller does */
 
-struct tmc_chunk_set *tmc_chunk_set_create(uint64_t nr_chunks);
+struct tmc_chunk_set *tmc_chunk_set_create(void);
 void tmc_chunk_set_destroy(struct tmc_chunk_set *set);
 
 /**
@@ -23,7 +23,7 @@ int tmc_chunk_set_add(struct tmc_chunk_set *set, uint64_t first, uint64_t nr,
 		      const uint64_t *chosen, uint64_t *ret_chunk);
 
 uint64_t tmc_chunk_set_nr(const struct tmc_chunk_set *set);
-/** The lowest chunk that is not in the set; nr_chunks if all are. */
+/** The lowest chunk that is not in the set. */
 uint64_t tmc_chunk_set_first_missing(const struct tmc_chunk_set *set);
 
 #endif

@@ -30,6 +30,7 @@ struct job { /* one for each buffer */
 	void *buffer;
 	uint64_t first_chunk;
 	uint32_t nr_chunks;
+	uint32_t bytes;
 	uint64_t chosen[CHUNKS_MAX / 64];
 };
 
@@ -108,6 +109,7 @@ static int do_chunk(struct worker *worker, uint64_t chunk, const void *data, uin
 	struct tmc_pipeline *pipeline = worker->pipeline;
 	bool zero = is_zero(data, bytes);
 	struct tmc_id id = tmc_id_zero, old = tmc_id_zero;
+	bool unchanged;
 	int ret = 0;
 
 	if (zero)
@@ -118,32 +120,31 @@ static int do_chunk(struct worker *worker, uint64_t chunk, const void *data, uin
 		ret = tmc_tree_cursor_get(worker->cursor, chunk, &old);
 	if (ret < 0)
 		return ret;
-	if (tmc_id_equal(&id, &old)) {
-		if (worker->cursor)
-			pipeline->stats.unchanged_bytes += bytes;
-		return 0;
-	}
-	add_change(worker, chunk, &id);
-	return zero ? 0 : store_chunk(worker, &id, data, bytes);
+	unchanged = tmc_id_equal(&id, &old);
+	if (unchanged && worker->cursor)
+		pipeline->stats.unchanged_bytes += bytes;
+	if (!tmc_id_equal(&id, pipeline->parts.builds_on_known ? &old : &tmc_id_zero))
+		add_change(worker, chunk, &id);
+	return zero || unchanged ? 0 : store_chunk(worker, &id, data, bytes);
 }
 
 static int do_job(struct worker *worker, const struct job *job)
 {
 	struct tmc_pipeline_parts *parts = &worker->pipeline->parts;
+	uint32_t chunk_bytes = parts->repo->limits.chunk_bytes;
 	int ret = 0;
 
 	worker->batch_bytes = 0;
 	worker->nr_entries = 0;
 	worker->nr_changes = 0;
 	for (uint32_t n = 0; n < job->nr_chunks && !ret; n++) {
-		uint64_t chunk = job->first_chunk + n;
-
-		uint32_t bytes = tmc_tree_chunk_bytes(parts->parent, chunk);
+		uint32_t offset = n * chunk_bytes;
+		uint32_t left = job->bytes - offset;
+		uint32_t bytes = left < chunk_bytes ? left : chunk_bytes;
 
 		if (!(job->chosen[n / 64] >> n % 64 & 1))
 			continue;
-		ret = do_chunk(worker, chunk,
-			       (uint8_t *)job->buffer + (size_t)n * parts->parent->chunk_bytes, bytes);
+		ret = do_chunk(worker, job->first_chunk + n, (uint8_t *)job->buffer + offset, bytes);
 		/* Last, so that the other figures are never behind this one. */
 		worker->pipeline->stats.hashed_bytes += bytes;
 	}
@@ -175,11 +176,11 @@ static struct worker *create_worker(struct tmc_pipeline *pipeline)
 		return NULL;
 	worker->pipeline = pipeline;
 	worker->coder = tmc_blob_coder_create(&parts->repo->limits, parts->repo->keys);
-	if (parts->has_parent)
-		worker->cursor = tmc_tree_cursor_create(parts->repo, parts->parent);
+	if (parts->known)
+		worker->cursor = tmc_tree_cursor_create(parts->repo, parts->known);
 	worker->batch = malloc(TMC_BUFFER_BYTES + CHUNKS_MAX *
 			       (sizeof(struct tmc_blob_header_disk) + TMC_BLOB_SEAL_BYTES));
-	if (!worker->coder || (parts->has_parent && !worker->cursor) || !worker->batch) {
+	if (!worker->coder || (parts->known && !worker->cursor) || !worker->batch) {
 		destroy_worker(worker);
 		return NULL;
 	}
@@ -294,7 +295,7 @@ void tmc_pipeline_buffer_return(struct tmc_pipeline *pipeline, void *buffer)
 }
 
 void tmc_pipeline_put(struct tmc_pipeline *pipeline, uint64_t first_chunk, uint32_t nr_chunks,
-		      void *buffer, const uint64_t *chosen)
+		      uint32_t bytes, void *buffer, const uint64_t *chosen)
 {
 	struct job *job = job_of_buffer(pipeline, buffer);
 
@@ -305,11 +306,20 @@ void tmc_pipeline_put(struct tmc_pipeline *pipeline, uint64_t first_chunk, uint3
 	}
 	job->first_chunk = first_chunk;
 	job->nr_chunks = nr_chunks;
+	job->bytes = bytes;
 	if (chosen)
 		memcpy(job->chosen, chosen, (nr_chunks + 63) / 64 * sizeof(*chosen));
 	else
 		memset(job->chosen, 0xff, sizeof(job->chosen));
 	queue_push(pipeline->jobs, job);
+}
+
+void tmc_pipeline_count_zero(struct tmc_pipeline *pipeline, uint64_t bytes,
+			     uint64_t unchanged_bytes)
+{
+	pipeline->stats.unchanged_bytes += unchanged_bytes;
+	pipeline->stats.zero_bytes += bytes;
+	pipeline->stats.hashed_bytes += bytes;
 }
 
 void tmc_pipeline_get_stats(struct tmc_pipeline *pipeline, struct tmc_backup_stats *ret_stats)

@@ -19,8 +19,8 @@ struct tmc_pipeline;
 /** What a pipeline works with; constant while it lives, owned by the caller. */
 struct tmc_pipeline_parts {
 	struct tmc_repo *repo;
-	const struct tmc_tree *parent; /* the zero root for no parent */
-	bool has_parent;
+	const struct tmc_tree *known; /* the parent's; NULL: none */
+	bool builds_on_known;         /* what is the same there is no change */
 	struct tmc_blob_set *blobs;
 	struct tmc_change_log *changes;
 	struct tmc_pack_writer *packs;
@@ -34,9 +34,16 @@ int tmc_pipeline_start(const struct tmc_pipeline_parts *parts, unsigned int nr_w
 void *tmc_pipeline_buffer(struct tmc_pipeline *pipeline);
 void tmc_pipeline_buffer_return(struct tmc_pipeline *pipeline, void *buffer);
 
-/** A range that lies in the volume, of chunks that were not put before. */
+/**
+ * A range of chunks that were not put before; bytes: all of them, which tells how long
+ * the last one is.
+ */
 void tmc_pipeline_put(struct tmc_pipeline *pipeline, uint64_t first_chunk, uint32_t nr_chunks,
-		      void *buffer, const uint64_t *chosen);
+		      uint32_t bytes, void *buffer, const uint64_t *chosen);
+
+/** Count zeros that need no worker. unchanged_bytes: as many of them are the parent's. */
+void tmc_pipeline_count_zero(struct tmc_pipeline *pipeline, uint64_t bytes,
+			     uint64_t unchanged_bytes);
 
 /** Note a failure and wake whoever waits for a buffer. Returns error. */
 int tmc_pipeline_fail(struct tmc_pipeline *pipeline, int error);

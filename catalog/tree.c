@@ -192,13 +192,16 @@ void tmc_tree_cursor_destroy(struct tmc_tree_cursor *cursor)
 	free(cursor);
 }
 
-int tmc_tree_cursor_get(struct tmc_tree_cursor *cursor, uint64_t chunk, struct tmc_id *ret_id)
+int tmc_tree_cursor_get_run(struct tmc_tree_cursor *cursor, uint64_t chunk, struct tmc_id *ret_id,
+			    uint64_t *ret_nr)
 {
 	const struct tmc_tree *tree = &cursor->tree;
 	const struct tmc_id *id = &tree->root;
+	uint64_t span = tree->nr_chunks; /* below id, which begins at a multiple of it */
 
 	for (uint32_t level = tree->levels; level--;) {
-		uint64_t nth = chunk / tmc_tree_span_chunks(tree, level);
+		uint64_t below = tmc_tree_span_chunks(tree, level);
+		uint64_t nth = chunk / below;
 		struct tmc_id *ids = cursor->ids + (size_t)level * tree->fan_out;
 		uint64_t node = nth / tree->fan_out;
 
@@ -214,7 +217,19 @@ int tmc_tree_cursor_get(struct tmc_tree_cursor *cursor, uint64_t chunk, struct t
 			cursor->nodes[level] = node;
 		}
 		id = &ids[nth % tree->fan_out];
+		span = below;
 	}
 	*ret_id = *id;
+	*ret_nr = span - chunk % span;
+	return 0;
+}
+
+int tmc_tree_cursor_get(struct tmc_tree_cursor *cursor, uint64_t chunk, struct tmc_id *ret_id)
+{
+	uint64_t nr;
+
+	if (chunk < cursor->tree.nr_chunks)
+		return tmc_tree_cursor_get_run(cursor, chunk, ret_id, &nr);
+	*ret_id = tmc_id_zero;
 	return 0;
 }

@@ -54,10 +54,16 @@ int tmc_node_check(const void *raw, uint32_t raw_bytes, uint32_t level, uint32_t
 /** Plain bytes of a node; ret_raw has room for TMC_NODE_BYTES(count). */
 void tmc_node_put(uint32_t level, const struct tmc_id *ids, uint32_t count, void *ret_raw);
 
-/** Looks up chunks; cheap where the next one is near the previous. */
+/**
+ * Looks up chunks; cheap where the next one is near the previous. What lies beyond the
+ * end is zeros.
+ */
 struct tmc_tree_cursor;
 struct tmc_tree_cursor *tmc_tree_cursor_create(struct tmc_repo *repo, const struct tmc_tree *tree);
 void tmc_tree_cursor_destroy(struct tmc_tree_cursor *cursor);
 int tmc_tree_cursor_get(struct tmc_tree_cursor *cursor, uint64_t chunk, struct tmc_id *ret_id);
+/** Of a chunk in the tree: its id, and how many from it on are seen to have the same. */
+int tmc_tree_cursor_get_run(struct tmc_tree_cursor *cursor, uint64_t chunk, struct tmc_id *ret_id,
+			    uint64_t *ret_nr);
 
 #endif

@@ -152,15 +152,26 @@ int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_poi
  */
 struct tmc_backup;
 
+/** volume_bytes of a volume whose size only its end will tell, such as a pipe. */
+#define TMC_BYTES_UNKNOWN UINT64_MAX
+
 /**
  * Begin; ended by tmc_backup_commit or tmc_backup_abort.
- * parent: chunks that are never put are the parent's; NULL: each chunk must be
- * put before commit. nr_workers: hashing threads, 0 for one per CPU.
- * Errors: -EINVAL (parent of another size), -ENOENT (no such parent).
+ * parent: chunks that are never put are the parent's. With NULL, or a parent of
+ * another size than the volume's, each chunk must be put before commit; such a parent
+ * saves work where content is the same. nr_workers: hashing threads, 0 for one per CPU.
+ * Errors: -EINVAL (too large), -ENOENT (no such parent).
  */
 int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		     const struct tmc_point *parent, unsigned int nr_workers,
 		     struct tmc_backup **ret_backup);
+
+/**
+ * The size of a volume that was begun with TMC_BYTES_UNKNOWN, in any case before
+ * commit, and before the last chunk is put if that is a short one: until then every
+ * chunk counts as whole. Errors: -EINVAL (not such a volume; chunks lie beyond the end).
+ */
+int tmc_backup_set_bytes(struct tmc_backup *backup, uint64_t volume_bytes);
 
 /** The point's group, see tmc_point; before commit, by one thread. */
 void tmc_backup_set_group(struct tmc_backup *backup, const char *group);
@@ -185,6 +196,9 @@ void tmc_backup_buffer_return(struct tmc_backup *backup, void *buffer);
  */
 int tmc_backup_put(struct tmc_backup *backup, uint64_t first_chunk, uint32_t nr_chunks,
 		   void *buffer, const uint64_t *chosen);
+
+/** Put zeros without a buffer: holes of a sparse file cost nothing, however large. */
+int tmc_backup_put_zero(struct tmc_backup *backup, uint64_t first_chunk, uint64_t nr_chunks);
 
 /**
  * Mark chunks that the device could not read: restore names them. Errors: -EINVAL (a

@@ -297,25 +297,6 @@ static void chunks_beyond_the_volume_are_refused(void **state)
 	tmc_repo_close(repo);
 }
 
-static void a_parent_of_another_size_is_refused(void **state)
-{
-	struct fixture *fixture = *state;
-	struct tmc_repo *repo = make_repo(fixture->path, 65536);
-	struct model *model = model_mixed(10 * 65536, 65536);
-	struct tmc_volume volume = model_volume(model);
-	struct tmc_backup *backup;
-	struct tmc_point point;
-
-	assert_success(model_backup(repo, model, NULL, NULL, 1, &point));
-	volume.volume_bytes += 65536;
-	assert_int_equal(tmc_backup_begin(repo, &volume, &point, 1, &backup), -EINVAL);
-	volume.volume_bytes -= 65536;
-	point.id.bytes[5] ^= 1;
-	assert_int_equal(tmc_backup_begin(repo, &volume, &point, 1, &backup), -ENOENT);
-	model_destroy(model);
-	tmc_repo_close(repo);
-}
-
 static void abort_leaves_nothing(void **state)
 {
 	struct fixture *fixture = *state;
@@ -440,7 +421,6 @@ int main(void)
 		T(a_missing_chunk_is_refused_at_commit),
 		T(a_chunk_twice_is_refused),
 		T(chunks_beyond_the_volume_are_refused),
-		T(a_parent_of_another_size_is_refused),
 		T(abort_leaves_nothing),
 		T(two_writers_at_once),
 		T(a_live_writers_drafts_are_not_removed),

@@ -91,7 +91,7 @@ static void a_store_that_changes_the_scratch_file_is_noticed(void **state)
 
 static void a_chunk_is_in_a_set_once(void **state)
 {
-	struct tmc_chunk_set *set = tmc_chunk_set_create(100000);
+	struct tmc_chunk_set *set = tmc_chunk_set_create();
 	uint64_t chosen[2] = { 0x5555555555555555u, 0x5555555555555555u };
 	uint64_t chunk;
 
