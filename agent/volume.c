@@ -144,6 +144,22 @@ void volume_id_text(const struct volume_facts *facts, const struct volume_extent
 			 facts->kernel_name, range);
 }
 
+static void copy_file_system(const struct volume_facts *facts, struct tmc_volume *volume)
+{
+	snprintf(volume->fs_type, sizeof(volume->fs_type), "%s", facts->fs_type);
+	snprintf(volume->fs_uuid, sizeof(volume->fs_uuid), "%s", facts->fs_uuid);
+	snprintf(volume->fs_label, sizeof(volume->fs_label), "%s", facts->fs_label);
+}
+
+void volume_describe_file(int fd, uint64_t bytes, struct tmc_volume *volume)
+{
+	struct volume_extent extent = {.nr_sectors = bytes / SECTOR_BYTES};
+	struct volume_facts facts = {0};
+
+	probe_content(&extent, fd, false, &facts);
+	copy_file_system(&facts, volume);
+}
+
 int volume_describe(const struct block_tree *tree, const struct volume_extent *extent, int fd,
 		    const char *name, struct tmc_volume *ret_volume)
 {
@@ -160,8 +176,6 @@ int volume_describe(const struct block_tree *tree, const struct volume_extent *e
 	volume_id_text(&facts, extent, whole, ret_volume->volume_id);
 	snprintf(ret_volume->name, sizeof(ret_volume->name), "%s", name);
 	snprintf(ret_volume->host, sizeof(ret_volume->host), "%s", facts.host);
-	snprintf(ret_volume->fs_type, sizeof(ret_volume->fs_type), "%s", facts.fs_type);
-	snprintf(ret_volume->fs_uuid, sizeof(ret_volume->fs_uuid), "%s", facts.fs_uuid);
-	snprintf(ret_volume->fs_label, sizeof(ret_volume->fs_label), "%s", facts.fs_label);
+	copy_file_system(&facts, ret_volume);
 	return 0;
 }

@@ -61,6 +61,9 @@ bool volume_facts_has_content(const struct volume_facts *facts);
 void volume_id_text(const struct volume_facts *facts, const struct volume_extent *extent,
 		    bool whole, char ret_text[TMC_TEXT_BYTES]);
 
+/** What is found in an image file, into the members that tell of file systems. */
+void volume_describe_file(int fd, uint64_t bytes, struct tmc_volume *volume);
+
 /** All that a restore point says of its volume. */
 int volume_describe(const struct block_tree *tree, const struct volume_extent *extent, int fd,
 		    const char *name, struct tmc_volume *ret_volume);

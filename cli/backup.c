@@ -5,6 +5,7 @@
  * tidemark backup: a restore point of each volume, all at one instant.
  */
 #include "agent/backup.h"
+#include "agent/source_backup.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "common/size_text.h"
@@ -15,6 +16,7 @@
 
 static const char help[] =
 	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
+	"       tidemark backup FILE|DEVICE|- [-r REPO] [--name NAME] [--full] [--force] ...\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
 	"a full image and needs no other point to be restored.\n\n"
@@ -22,14 +24,21 @@ static const char help[] =
 	"them, such as a database and its log, fits together.\n\n"
 	"File systems on the device are frozen for the instant of the cut, so that the image\n"
 	"is clean; writes go on at once while the image is read.\n\n"
+	"An image file, a device that is not attached, and standard input (-) are read in full\n"
+	"each time, without the kernel module; only what changed is stored. Nothing may write\n"
+	"to them meanwhile.\n\n"
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --full       read everything, whatever was tracked\n"
 	"      --no-freeze  do not freeze: the image is as after a power cut\n"
+	"      --name NAME  what is not attached is known by this name, not by its path or\n"
+	"                   identity; standard input needs one\n"
+	"      --force      read a device that is mounted and not attached all the same\n"
 	"      --json       report one JSON object\n"
 	"  -q, --quiet      no progress, no notes, no report\n"
 	"  -h, --help       this text\n\n"
 	"Exit status 5: the point was made, but the device could not read all of itself.\n\n"
-	"Example: tidemark backup /dev/vdb -r /backup/repo";
+	"Examples: tidemark backup /dev/vdb -r /backup/repo\n"
+	"          ssh host cat /dev/vda1 | tidemark backup - --name host-vda1 -r /backup/repo";
 
 static struct json_object *to_json(const struct backup_result *result)
 {
@@ -126,18 +135,67 @@ static enum exit_status backup(const struct backup_request *request, bool json, 
 	return status;
 }
 
+/* What is not attached: one at a time, for there is no common cut. */
+static enum exit_status backup_source(const struct backup_request *request,
+				      const struct source_request *source, bool json, bool quiet)
+{
+	struct source_backup_request source_request = {
+		.source = *source,
+		.full = request->full,
+		.progress = request->progress,
+		.notice = request->notice,
+	};
+	struct backup_result result;
+	int r;
+
+	if (request->nr_volumes != 1)
+		return command_usage("backup", "%s: is not attached, so it can only be backed up by "
+				     "itself", source->path);
+	r = source_backup_run(&source_request, &result);
+	if (r < 0)
+		return command_failure(r);
+	if (json)
+		report_json(&result, 1);
+	else if (!quiet)
+		report_text(&result);
+	return complain_unreadable(request, 0, &result);
+}
+
+static enum exit_status backup_any(const struct backup_request *request,
+				   struct source_request *source, bool json, bool quiet)
+{
+	for (size_t i = 0; i < request->nr_volumes; i++) {
+		bool meant;
+		int r = source_is_meant(request->volumes[i], &meant);
+
+		if (r < 0)
+			return command_failure(r);
+		source->path = request->volumes[i];
+		source->repository = request->repository;
+		if (meant)
+			return backup_source(request, source, json, quiet);
+	}
+	if (source->name || source->force)
+		return command_usage("backup", "--%s: is not for an attached device",
+				     source->name ? "name" : "force");
+	return backup(request, json, quiet);
+}
+
 enum exit_status command_backup(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"repo", required_argument, NULL, 'r'},
 		{"full", no_argument, NULL, 'f'},
 		{"no-freeze", no_argument, NULL, 'z'},
+		{"name", required_argument, NULL, 'n'},
+		{"force", no_argument, NULL, 'F'},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	struct backup_request request = {.freeze = true};
+	struct source_request source = {0};
 	bool quiet = false;
 	bool json = false;
 	int option;
@@ -153,6 +211,14 @@ enum exit_status command_backup(int argc, char **argv)
 		case 'z':
 			request.freeze = false;
 			break;
+		case 'n':
+			if (!*optarg)
+				return command_usage("backup", "--name: is empty");
+			source.name = optarg;
+			break;
+		case 'F':
+			source.force = true;
+			break;
 		case 'j':
 			json = true;
 			break;
@@ -167,7 +233,7 @@ enum exit_status command_backup(int argc, char **argv)
 		}
 	}
 	if (argc - optind < 1 || argc - optind > BACKUP_VOLUMES_MAX)
-		return command_usage("backup", "backup: give a device or attachment, or up to %d",
+		return command_usage("backup", "backup: give a device, an attachment, a file or -, or up to %d",
 				     BACKUP_VOLUMES_MAX);
 	request.repository = command_repository("backup", request.repository);
 	if (!request.repository)
@@ -176,5 +242,5 @@ enum exit_status command_backup(int argc, char **argv)
 	request.nr_volumes = (size_t)(argc - optind);
 	request.progress = !quiet;
 	request.notice = quiet ? NULL : command_notice;
-	return backup(&request, json, quiet);
+	return backup_any(&request, &source, json, quiet);
 }

@@ -41,7 +41,7 @@ static bool parse_line(char *line, struct mount *ret_mount)
 {
 	unsigned int major_nr, minor_nr;
 	char *fields[5];
-	char *type, *source, *word, *rest;
+	char *type, *source, *options, *word, *rest;
 
 	for (size_t i = 0; i < 5; i++) {
 		fields[i] = strtok_r(i ? NULL : line, " \n", &rest);
@@ -57,7 +57,8 @@ static bool parse_line(char *line, struct mount *ret_mount)
 	} while (strcmp(word, "-") != 0);
 	type = strtok_r(NULL, " \n", &rest);
 	source = strtok_r(NULL, " \n", &rest);
-	if (!type || !source)
+	options = strtok_r(NULL, " \n", &rest);
+	if (!type || !source || !options)
 		return false;
 	undo_escapes(fields[4]);
 	undo_escapes(source);
@@ -66,6 +67,7 @@ static bool parse_line(char *line, struct mount *ret_mount)
 		.mount_point = strdup(fields[4]),
 		.fs_type = strdup(type),
 		.source = strdup(source),
+		.read_only = strncmp(options, "ro", 2) == 0 && (!options[2] || options[2] == ','),
 	};
 	return true;
 }

@@ -8,6 +8,7 @@
 #ifndef COMMON_MOUNT_TABLE_H
 #define COMMON_MOUNT_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -16,6 +17,7 @@ struct mount {
 	char *mount_point; /* escapes undone */
 	char *fs_type;
 	char *source;
+	bool read_only; /* the file system, whatever this mount of it allows */
 };
 
 struct mount_table {

@@ -47,7 +47,9 @@ bad 2 'not a name' attach /dev/vda --name 'a/b'
 bad 4 '/dev/vdz' attach /dev/vdz
 bad 4 'not a block device' attach /etc
 bad 4 'vdz' backup vdz -r "$repository"
-bad 4 'not attached' backup /dev/vda -r "$repository"
+bad 3 'tidemark attach /dev/vdb' backup /dev/vdb -r "$repository"
+bad 2 'give one with --name' backup - -r "$repository"
+bad 2 '--name: is empty' backup - --name '' -r "$repository"
 bad 4 'not attached' detach /dev/vda
 bad 4 '/nowhere' points -r /nowhere
 bad 4 '/mnt/repository' points -r /mnt/repository
