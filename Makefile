@@ -9,6 +9,7 @@
 #   make demo            the main job in a VM, as a user would do it
 #   make bench-overhead  what the module costs a request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
+#   make bench-catalog   what the catalog costs beside borg and restic; SIZE=4G
 #   make install         DESTDIR= PREFIX= LIBDIR=; install-library: that alone
 #
 # KVER=  kernel release to build the module for; KDIR= its build directory;

@@ -3,6 +3,17 @@
 #
 #   make bench-overhead  what the module costs per request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
+#   make bench-catalog   the catalog beside borg and restic, in CPU seconds; SIZE=
 
-.PHONY: bench-overhead bench-latency
+.PHONY: bench-overhead bench-latency bench-catalog bench-deps
 bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
+
+bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
+
+bench-catalog: bench-deps
+	$(Q)$(MAKE) --no-print-directory $(B)/tidemark $(B)/bench/replace $(B)/bench/changed
+	$(Q)SIZE=$(SIZE) tests/bench/catalog.sh
+
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/lib/libtidemark.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
