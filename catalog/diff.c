@@ -170,6 +170,7 @@ int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struc
 	struct diff diff = { .reader = reader, .range = range, .context = context };
 	int ret = reader ? 0 : failure_set(-ENOMEM, "out of memory");
 
+	tmc_repo_enter(repo, "diff");
 	if (!ret)
 		ret = load_side(repo, a, &diff.sides[0]);
 	if (!ret)

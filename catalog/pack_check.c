@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #define WINDOW_BYTES   (2u << 20)
+#define NODES_BYTES    (64u << 10) /* a window where only nodes are read */
 #define FOOTER_ENTRIES 1024u
 
 struct tmc_pack_checker {
@@ -28,6 +29,8 @@ struct tmc_pack_checker {
 	struct tmc_blob_coder *coder;
 	uint8_t *raw;
 	struct tmc_pack *pack;
+	enum tmc_pack_depth depth;
+	uint64_t read_bytes;
 	char text[TMC_STORE_TEXT];
 	uint64_t footer_offset;
 	uint32_t nr_blobs;
@@ -68,6 +71,7 @@ void tmc_pack_checker_destroy(struct tmc_pack_checker *checker)
 
 static int read_pack(struct tmc_pack_checker *checker, void *data, size_t bytes, uint64_t offset)
 {
+	checker->read_bytes += bytes;
 	return tmc_pack_read(checker->repo->packs, checker->pack, data, bytes, offset);
 }
 
@@ -149,8 +153,9 @@ static int get_bytes(struct tmc_pack_checker *checker, uint64_t offset, size_t b
 		return failure_set(-EBADMSG, "%s is damaged: it is cut off", checker->text);
 	if (offset < checker->window_offset ||
 	    offset + bytes > checker->window_offset + checker->window_bytes) {
+		size_t window = checker->depth == TMC_PACK_STRUCTURE ? NODES_BYTES : WINDOW_BYTES;
 		uint64_t left = checker->pack->bytes - offset;
-		size_t part = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+		size_t part = left < window ? (size_t)left : window;
 
 		if (bytes > part)
 			return failure_set(-EBADMSG, "%s is damaged: it is cut off", checker->text);
@@ -167,10 +172,13 @@ static int get_bytes(struct tmc_pack_checker *checker, uint64_t offset, size_t b
 
 static int check_blob(struct tmc_pack_checker *checker, const struct tmc_entry *entry)
 {
+	bool trusted = checker->depth == TMC_PACK_STRUCTURE && entry->blob.type == TMC_BLOB_CHUNK;
 	const void *disk = NULL;
-	int ret = get_bytes(checker, entry->offset, tmc_blob_disk_bytes(&entry->blob), &disk);
+	int ret = 0;
 
-	if (!ret)
+	if (!trusted)
+		ret = get_bytes(checker, entry->offset, tmc_blob_disk_bytes(&entry->blob), &disk);
+	if (!ret && !trusted)
 		ret = tmc_blob_decode(checker->coder, &entry->blob, disk, checker->text,
 				      entry->offset, checker->raw);
 	if (!ret)
@@ -231,7 +239,16 @@ static void walk_blobs(struct tmc_pack_checker *checker)
 	}
 }
 
-void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id)
+/* Without a footer nothing is known of a chunk but what its bytes prove. */
+static void walk_damaged(struct tmc_pack_checker *checker)
+{
+	checker->ops.damage(checker->ops.context);
+	checker->depth = TMC_PACK_EVERY_BYTE;
+	walk_blobs(checker);
+}
+
+void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id,
+		    enum tmc_pack_depth depth)
 {
 	struct tmc_pack_cache *packs = checker->repo->packs;
 
@@ -241,12 +258,12 @@ void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id)
 	}
 	tmc_pack_describe(packs, id, checker->text);
 	checker->window_bytes = 0;
-	if (check_footer(checker) < 0) {
+	checker->depth = depth;
+	checker->read_bytes = 0;
+	if (check_footer(checker) < 0)
+		walk_damaged(checker);
+	else if (check_listed(checker) < 0)
 		checker->ops.damage(checker->ops.context);
-		walk_blobs(checker);
-	} else if (check_listed(checker) < 0) {
-		checker->ops.damage(checker->ops.context);
-	}
-	checker->ops.progress(checker->ops.context, checker->pack->bytes);
+	checker->ops.progress(checker->ops.context, checker->pack->bytes, checker->read_bytes);
 	tmc_pack_put(packs, checker->pack);
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Proves a pack: structure and every byte.
+ * Proves a pack: its structure, or every byte.
  */
 #ifndef CATALOG_PACK_CHECK_H
 #define CATALOG_PACK_CHECK_H
@@ -11,12 +11,18 @@
 
 struct tmc_repo;
 
+enum tmc_pack_depth {
+	TMC_PACK_EVERY_BYTE,
+	TMC_PACK_STRUCTURE, /* header, footer, nodes: chunks are taken at the footer's word */
+};
+
 struct tmc_pack_check_ops {
-	/** A blob that is what its id says; its pack number means nothing. */
+	/** A blob that is what its id says, as far as looked; its pack number means nothing. */
 	void (*good)(void *context, const struct tmc_id *pack, const struct tmc_entry *entry);
 	/** Something is damaged; tmc_error_text() tells what. */
 	void (*damage)(void *context);
-	void (*progress)(void *context, uint64_t bytes);
+	/** A pack has been checked. */
+	void (*progress)(void *context, uint64_t pack_bytes, uint64_t read_bytes);
 	void *context;
 };
 
@@ -26,6 +32,7 @@ struct tmc_pack_checker *tmc_pack_checker_create(struct tmc_repo *repo,
 						 const struct tmc_pack_check_ops *ops);
 void tmc_pack_checker_destroy(struct tmc_pack_checker *checker);
 
-void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id);
+void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id,
+		    enum tmc_pack_depth depth);
 
 #endif

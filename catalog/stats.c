@@ -168,9 +168,10 @@ int tmc_repo_stats(struct tmc_repo *repo, enum tmc_stats_depth depth, struct tmc
 	CLEANUP_FREE struct tmc_point *points = NULL;
 	struct tmc_stats stats = { .depth = depth };
 	size_t nr;
-	int damage = tmc_point_list(repo, &points, &nr);
-	int ret;
+	int damage, ret;
 
+	tmc_repo_enter(repo, "stats");
+	damage = tmc_point_list(repo, &points, &nr);
 	if (damage < 0 && (damage != -EBADMSG || depth == TMC_STATS_WALK))
 		return damage;
 	ret = stats_cheap(repo, points, nr, &stats);

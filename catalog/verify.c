@@ -2,8 +2,9 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Three passes. Packs: every byte of each pack is compared with its hash once, and
- * each good blob is noted at the index entries that name it. Indexes: each is
+ * Three passes. Packs: every byte of each pack is compared with its hash once, or
+ * as much as the level asks for, and each good blob is noted at the index entries
+ * that name it. Indexes: each is
  * compared with its name. Points: each tree is walked and has to end at noted
  * entries; a subtree that points share is walked once. For a single point a walk
  * goes before, to collect the packs that it needs.
@@ -26,33 +27,41 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 #define WORKERS_MAX 16
 #define READ_BYTES  (1u << 20)
 
 struct verify {
 	struct tmc_repo *repo;
+	const struct tmc_check_options *options;
 	struct tmc_proof proof;
 	bool whole; /* every object, not just what a point needs */
 
-	struct tmc_id *packs; /* to check; constant while workers run */
+	struct tmc_id *packs; /* to check; constant while workers run, as the next three */
+	uint64_t *pack_bytes; /* by number; 0: missing */
+	bool *every_byte;     /* by number */
 	size_t nr_packs;
 	atomic_size_t next_pack;
 	atomic_bool out_of_memory;
 
-	pthread_mutex_t lock; /* all below, and calls of damage and progress */
-	void (*damage)(void *context, const char *text);
-	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
-	void *context;
-	uint64_t total_bytes;
+	pthread_mutex_t lock; /* all below, and calls of the options' callbacks */
+	uint64_t done_bytes, total_bytes;
 	struct tmc_verify_result result;
 };
 
 static void report(struct verify *verify, const char *text)
 {
 	LOCK_SCOPE(&verify->lock);
-	if (verify->damage)
-		verify->damage(verify->context, text);
+	if (verify->options->damage)
+		verify->options->damage(verify->options->context, text);
+}
+
+static void note(struct verify *verify, const char *text)
+{
+	LOCK_SCOPE(&verify->lock);
+	if (verify->options->note)
+		verify->options->note(verify->options->context, text);
 }
 
 /* An object, or a part of one, that failure_text() describes. */
@@ -65,14 +74,17 @@ static void note_damage(void *context)
 	verify->result.damaged_objects++;
 }
 
-static void note_progress(void *context, uint64_t bytes)
+static void note_progress(void *context, uint64_t done_bytes, uint64_t read_bytes)
 {
+	const struct tmc_check_options *options;
 	struct verify *verify = context;
 
 	LOCK_SCOPE(&verify->lock);
-	verify->result.read_bytes += bytes;
-	if (verify->progress)
-		verify->progress(verify->context, verify->result.read_bytes, verify->total_bytes);
+	options = verify->options;
+	verify->done_bytes += done_bytes;
+	verify->result.read_bytes += read_bytes;
+	if (options->progress)
+		options->progress(options->context, verify->done_bytes, verify->total_bytes);
 }
 
 static void note_good(void *context, const struct tmc_id *pack, const struct tmc_entry *entry)
@@ -101,7 +113,8 @@ static void *pack_thread(void *context)
 		return NULL;
 	}
 	while ((nth = atomic_fetch_add(&verify->next_pack, 1)) < verify->nr_packs)
-		tmc_pack_check(checker, &verify->packs[nth]);
+		tmc_pack_check(checker, &verify->packs[nth],
+			       verify->every_byte[nth] ? TMC_PACK_EVERY_BYTE : TMC_PACK_STRUCTURE);
 	tmc_pack_checker_destroy(checker);
 	return NULL;
 }
@@ -165,19 +178,97 @@ static int list_packs(struct verify *verify)
 	return 0;
 }
 
-static void sum_up(struct verify *verify)
+static int sum_up(struct verify *verify)
 {
+	verify->pack_bytes = calloc(verify->nr_packs + 1, sizeof(*verify->pack_bytes));
+	verify->every_byte = calloc(verify->nr_packs + 1, sizeof(*verify->every_byte));
+	if (!verify->pack_bytes || !verify->every_byte)
+		return failure_set(-ENOMEM, "out of memory");
 	for (size_t i = 0; i < verify->nr_packs; i++) {
 		CLEANUP_CLOSE int fd = -1;
-		uint64_t bytes;
 
 		if (!tmc_store_get(verify->repo->store, TMC_STORE_PACK, &verify->packs[i], &fd,
-				   &bytes))
-			verify->total_bytes += bytes;
+				   &verify->pack_bytes[i]))
+			verify->result.pack_bytes += verify->pack_bytes[i];
+		verify->every_byte[i] = verify->options->level == TMC_CHECK_EVERY_BYTE;
 	}
+	verify->result.packs = verify->nr_packs;
+	verify->total_bytes = verify->result.pack_bytes;
 	for (size_t n = 0; verify->whole && n < verify->proof.nr_indexes; n++)
 		verify->total_bytes +=
 			tmc_index_bytes(tmc_index_set_get(verify->repo->indexes, n));
+	return 0;
+}
+
+/* A generator that everybody can repeat from the seed (Vigna's splitmix64). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static int draw_seed(uint64_t *ret_seed)
+{
+	uint32_t seed;
+
+	do {
+		if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+			return failure_set(-EIO, "the kernel gives no random numbers");
+	} while (!seed);
+	*ret_seed = seed;
+	return 0;
+}
+
+/* Packs in an order that the seed gives, until there are enough bytes of them. */
+static int choose_sample(struct verify *verify)
+{
+	const struct tmc_check_options *options = verify->options;
+	uint64_t wanted = options->sample_bytes, chosen = 0, state = options->seed;
+	CLEANUP_FREE size_t *order = malloc((verify->nr_packs + 1) * sizeof(*order));
+	int ret = state ? 0 : draw_seed(&state);
+
+	if (!order)
+		return failure_set(-ENOMEM, "out of memory");
+	if (ret < 0)
+		return ret;
+	verify->result.seed = state;
+	if (options->sample_ppm)
+		wanted = (uint64_t)((unsigned __int128)verify->result.pack_bytes *
+				    options->sample_ppm / 1000000u);
+	for (size_t i = 0; i < verify->nr_packs; i++)
+		order[i] = i;
+	for (size_t i = 0; i < verify->nr_packs && chosen < wanted; i++) {
+		size_t other = i + next_random(&state) % (verify->nr_packs - i);
+		size_t nth = order[other];
+
+		order[other] = order[i];
+		verify->every_byte[nth] = true;
+		verify->result.sampled_packs += verify->pack_bytes[nth] != 0;
+		chosen += verify->pack_bytes[nth];
+	}
+	return 0;
+}
+
+/* What no index knows may be adopted or pruned; it is whole, and harmless. */
+static void note_orphans(struct verify *verify)
+{
+	char text[TMC_STORE_TEXT];
+
+	for (size_t i = 0; i < verify->nr_packs; i++) {
+		if (tmc_proof_mentions(&verify->proof, &verify->packs[i]))
+			continue;
+		verify->result.orphan_packs++;
+		verify->result.orphan_bytes += verify->pack_bytes[i];
+	}
+	if (!verify->result.orphan_packs)
+		return;
+	snprintf(text, sizeof(text), "%llu packs, %llu bytes, are in no index: a backup that was cut "
+		 "short left them, or an index is lost", (unsigned long long)verify->result.orphan_packs,
+		 (unsigned long long)verify->result.orphan_bytes);
+	note(verify, text);
 }
 
 /* --------------------------------------------------------------------- indexes */
@@ -202,7 +293,7 @@ static int check_index_bytes(struct verify *verify, int fd, uint64_t bytes,
 		ret = tmc_hash_update(hash, data, part);
 		offset += part;
 	}
-	note_progress(verify, bytes);
+	note_progress(verify, bytes, bytes);
 	if (!ret)
 		ret = tmc_hash_finish(hash, &real_id);
 	if (ret < 0)
@@ -396,7 +487,20 @@ static int collect_packs(struct verify *verify, const struct tmc_point *point)
 	return ret == -ENOMEM ? ret : 0;
 }
 
-static int run(struct verify *verify, const struct tmc_point *point, unsigned int nr_workers)
+static int check_packs_first(struct verify *verify)
+{
+	int ret = list_packs(verify);
+
+	if (!ret)
+		ret = sum_up(verify);
+	if (!ret && verify->options->level == TMC_CHECK_SAMPLE)
+		ret = choose_sample(verify);
+	if (!ret && verify->whole)
+		note_orphans(verify);
+	return ret ? ret : check_packs(verify, verify->options->nr_workers);
+}
+
+static int run(struct verify *verify, const struct tmc_point *point)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	size_t nr = 0;
@@ -411,11 +515,7 @@ static int run(struct verify *verify, const struct tmc_point *point, unsigned in
 	if (!ret && point)
 		ret = collect_packs(verify, point);
 	if (!ret)
-		ret = list_packs(verify);
-	if (ret < 0)
-		return ret;
-	sum_up(verify);
-	ret = check_packs(verify, nr_workers);
+		ret = check_packs_first(verify);
 	if (!ret && verify->whole)
 		ret = check_indexes(verify);
 	if (!ret && point)
@@ -425,25 +525,28 @@ static int run(struct verify *verify, const struct tmc_point *point, unsigned in
 	return ret;
 }
 
-int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
-	       void (*damage)(void *context, const char *text),
-	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
-	       void *context, struct tmc_verify_result *ret_result)
+static int check_options(const struct tmc_check_options *options)
 {
-	struct verify verify = {
-		.repo = repo,
-		.whole = !point,
-		.damage = damage,
-		.progress = progress,
-		.context = context,
-	};
-	int ret;
+	if (options->level != TMC_CHECK_SAMPLE ||
+	    (!options->sample_bytes != !options->sample_ppm && options->sample_ppm <= 1000000u))
+		return 0;
+	return failure_set(-EINVAL, "a sample has a size in bytes, or up to 1000000 parts per million");
+}
+
+int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
+	      struct tmc_verify_result *ret_result)
+{
+	struct verify verify = { .repo = repo, .options = options, .whole = !options->point };
+	int ret = check_options(options);
 
 	pthread_mutex_init(&verify.lock, NULL);
 	tmc_repo_enter(repo, "verify");
-	ret = run(&verify, point, nr_workers);
+	if (!ret)
+		ret = run(&verify, options->point);
 	tmc_proof_exit(&verify.proof);
 	free(verify.packs);
+	free(verify.pack_bytes);
+	free(verify.every_byte);
 	pthread_mutex_destroy(&verify.lock);
 	*ret_result = verify.result;
 	if (ret < 0)
@@ -455,4 +558,20 @@ int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned in
 				   (unsigned long long)verify.result.damaged_points,
 				   (unsigned long long)verify.result.points);
 	return 0;
+}
+
+int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+	       void (*damage)(void *context, const char *text),
+	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
+	       void *context, struct tmc_verify_result *ret_result)
+{
+	const struct tmc_check_options options = {
+		.point = point,
+		.nr_workers = nr_workers,
+		.damage = damage,
+		.progress = progress,
+		.context = context,
+	};
+
+	return tmc_check(repo, &options, ret_result);
 }

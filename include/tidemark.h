@@ -295,20 +295,53 @@ struct tmc_stats {
 int tmc_repo_stats(struct tmc_repo *repo, enum tmc_stats_depth depth,
 		   struct tmc_stats *ret_stats);
 
+enum tmc_check_level {
+	TMC_CHECK_EVERY_BYTE,
+	TMC_CHECK_STRUCTURE, /**< all objects but the content of chunks */
+	TMC_CHECK_SAMPLE,    /**< the structure, and every byte of some packs */
+};
+
+/** What to check; unset members are zero. */
+struct tmc_check_options {
+	const struct tmc_point *point; /**< NULL: all, and every other object there is */
+	unsigned int nr_workers;       /**< 0: one per CPU */
+	enum tmc_check_level level;
+	uint64_t sample_bytes; /**< at least so much of the packs, or ... */
+	uint32_t sample_ppm;   /**< ... so many of a million of their bytes */
+	uint64_t seed;         /**< chooses the sample; 0: drawn anew, see the result */
+	/** Called once for each damaged thing, with a sentence valid during the call. */
+	void (*damage)(void *context, const char *text);
+	/** What is worth to know and no damage. */
+	void (*note)(void *context, const char *text);
+	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+	void *context; /**< of the three, which may be NULL */
+};
+
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
 	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks */
 	uint64_t damaged_points;
+	uint64_t packs, pack_bytes;
+	uint64_t orphan_packs, orphan_bytes; /**< in no index: leftovers, no damage */
+	uint64_t sampled_packs;              /**< of TMC_CHECK_SAMPLE, read in full */
+	uint64_t seed;                       /**< of the sample */
 };
 
 /**
- * Prove that points can be restored: every object and every byte they need is
- * read and compared with its hash, each pack once. point NULL: all points, and
- * every other object in the repository. damage() is called once for each damaged
- * thing, with a sentence, valid during the call; progress() counts bytes read. Both
- * may be NULL. ret_result is set in every case. Returns 0 only if nothing is damaged,
- * else -EBADMSG.
+ * Prove that points can be restored, as far as the level goes. Of the structure:
+ * header and footer of each pack, which the pack's name proves, every tree node, every
+ * byte of indexes and points, and that every chunk of every point has a place that a
+ * footer confirms. A sample finds damaged content in time, if it is another one each
+ * time. ret_result is set in every case. Returns 0 only if nothing is damaged, else
+ * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two).
+ */
+int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
+	      struct tmc_verify_result *ret_result);
+
+/**
+ * tmc_check with TMC_CHECK_EVERY_BYTE: every object and every byte that points need is
+ * read and compared with its hash, each pack once.
  */
 int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
 	       void (*damage)(void *context, const char *text),
