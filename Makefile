@@ -40,7 +40,7 @@ SHELL := /bin/bash -o pipefail
 Q    := $(if $(filter 1,$(V)),,@)
 say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
-lib_pkgs := liblz4 libcrypto
+lib_pkgs := liblz4 libzstd libcrypto
 pkgs     := devmapper blkid $(lib_pkgs) json-c
 cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DTIDEMARK_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \

@@ -95,6 +95,8 @@ static int open_repository(struct backup *backup)
 {
 	int r = tmc_repo_open(backup->request->repository, &backup->repo);
 
+	if (r == 0 && backup->request->compression)
+		r = tmc_repo_set_compression(backup->repo, backup->request->compression);
 	return r < 0 ? failure_set(r, "%s", tmc_error_text()) : 0;
 }
 

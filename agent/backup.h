@@ -19,6 +19,7 @@ struct backup_request {
 	char *const *volumes; /* names of attachments, or paths of their devices */
 	size_t nr_volumes;    /* 1 to BACKUP_VOLUMES_MAX */
 	const char *repository;
+	const struct tmc_compression *compression; /* NULL: the repository's own */
 	bool full;              /* read everything, whatever is known */
 	bool freeze;
 	bool progress;

@@ -393,6 +393,8 @@ static int open_all(struct source_backup *backup)
 	struct tmc_repo_info info;
 	int r = tmc_repo_open(backup->request->source.repository, &backup->repo);
 
+	if (r == 0 && backup->request->compression)
+		r = tmc_repo_set_compression(backup->repo, backup->request->compression);
 	if (r < 0)
 		return failure_set(r, "%s", tmc_error_text());
 	tmc_repo_get_info(backup->repo, &info);

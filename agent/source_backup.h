@@ -12,6 +12,7 @@
 
 struct source_backup_request {
 	struct source_request source;
+	const struct tmc_compression *compression; /* NULL: the repository's own */
 	bool full; /* build on no other point */
 	bool progress;
 	void (*notice)(const char *text); /* things worth knowing on the way; or NULL */

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Raw wins unless LZ4 saves a sixteenth: less does not pay for decoding it at
+ * Raw wins unless compression saves a sixteenth: less does not pay for decoding it at
  * every restore. Decoding writes at most raw_bytes, which tmc_blob_is_valid()
  * has bounded, whatever the payload says.
  *
@@ -40,6 +40,7 @@ bool tmc_blob_is_valid(const struct tmc_blob *blob, const struct tmc_limits *lim
 	case TMC_CODEC_RAW:
 		return blob->stored_bytes == blob->raw_bytes + limits->seal_bytes;
 	case TMC_CODEC_LZ4:
+	case TMC_CODEC_ZSTD:
 		return blob->stored_bytes > limits->seal_bytes &&
 		       blob->stored_bytes < blob->raw_bytes + limits->seal_bytes;
 	default:
@@ -88,6 +89,7 @@ struct tmc_blob_coder {
 	struct tmc_hash *hash;
 	struct tmc_aead *aead; /* NULL where nothing is encrypted */
 	uint32_t seal_bytes;
+	struct tmc_codec codec;
 	uint8_t scratch[]; /* the largest plain content */
 };
 
@@ -112,10 +114,17 @@ void tmc_blob_coder_destroy(struct tmc_blob_coder *coder)
 {
 	if (!coder)
 		return;
+	tmc_codec_exit(&coder->codec);
 	tmc_hash_destroy(coder->hash);
 	if (coder->aead)
 		tmc_keys_put_aead(coder->keys, TMC_KEY_BLOB, coder->aead);
 	free(coder);
+}
+
+void tmc_blob_coder_set_compression(struct tmc_blob_coder *coder,
+				    const struct tmc_compression *compression)
+{
+	coder->codec.compression = *compression;
 }
 
 struct tmc_hash *tmc_blob_coder_hash(struct tmc_blob_coder *coder)
@@ -146,17 +155,22 @@ static int compress(struct tmc_blob_coder *coder, struct tmc_blob *blob, const v
 		    void *content)
 {
 	uint32_t capacity = blob->raw_bytes - blob->raw_bytes / 16 - 1;
-	uint32_t bytes = capacity ? tmc_codec->compress(raw, blob->raw_bytes, content, capacity) : 0;
+	enum tmc_codec_kind kind;
+	uint32_t bytes = 0;
 
-	blob->codec = bytes ? TMC_CODEC_LZ4 : TMC_CODEC_RAW;
+	if (capacity)
+		bytes = tmc_codec_ops->compress(&coder->codec, raw, blob->raw_bytes, content, capacity,
+						&kind);
+	blob->codec = bytes ? kind : TMC_CODEC_RAW;
 	if (!bytes)
 		return (int)blob->raw_bytes;
 	if (bytes > capacity ||
-	    tmc_codec->decompress(content, bytes, coder->scratch, blob->raw_bytes) ||
+	    tmc_codec_ops->decompress(&coder->codec, kind, content, bytes, coder->scratch,
+				      blob->raw_bytes) ||
 	    memcmp(raw, coder->scratch, blob->raw_bytes))
 		return failure_set(-EIO, "a compressed block does not decode to what it was made "
 				   "from: nothing was stored; check this machine's memory and its "
-				   "LZ4 library");
+				   "%s library", kind == TMC_CODEC_ZSTD ? "zstd" : "LZ4");
 	return (int)bytes;
 }
 
@@ -230,10 +244,13 @@ int tmc_blob_decode(struct tmc_blob_coder *coder, const struct tmc_blob *blob, c
 	if (ret < 0)
 		return ret;
 	if (blob->codec != TMC_CODEC_RAW)
-		ret = tmc_codec->decompress(content, blob->stored_bytes - coder->seal_bytes, ret_raw,
-					    blob->raw_bytes);
+		ret = tmc_codec_ops->decompress(&coder->codec, blob->codec, content,
+						blob->stored_bytes - coder->seal_bytes, ret_raw,
+						blob->raw_bytes);
 	else if (content != ret_raw)
 		memcpy(ret_raw, content, blob->raw_bytes);
+	if (ret == -ENOMEM)
+		return failure_set(ret, "out of memory");
 	if (ret < 0)
 		return failure_set(-EBADMSG, "%s is damaged: the block at byte %llu cannot be "
 				   "decompressed", what, (unsigned long long)offset);

@@ -57,6 +57,12 @@ static inline uint32_t tmc_limits_disk_bytes(const struct tmc_limits *limits)
 /** Whether type, codec and lengths are allowed. */
 bool tmc_blob_is_valid(const struct tmc_blob *blob, const struct tmc_limits *limits);
 
+/** What an object that holds or names this blob must say in its header's incompat. */
+static inline uint64_t tmc_blob_incompat(const struct tmc_blob *blob)
+{
+	return blob->codec == TMC_CODEC_ZSTD ? TMC_INCOMPAT_ZSTD : 0;
+}
+
 struct tmc_blob_info_disk tmc_blob_info_put(const struct tmc_blob *blob);
 /** False if its zero bytes are not. */
 bool tmc_blob_info_get(const struct tmc_blob_info_disk *disk, const struct tmc_id *id,
@@ -67,6 +73,10 @@ struct tmc_blob_coder; /**< what one thread needs to encode and decode */
 /** NULL: out of memory, or the repository is locked. */
 struct tmc_blob_coder *tmc_blob_coder_create(const struct tmc_limits *limits, struct tmc_keys *keys);
 void tmc_blob_coder_destroy(struct tmc_blob_coder *coder);
+
+/** How this coder compresses; LZ4 if nothing is said. */
+void tmc_blob_coder_set_compression(struct tmc_blob_coder *coder,
+				    const struct tmc_compression *compression);
 
 /** The hash that makes ids. It is the coder's: between its calls anybody's. */
 struct tmc_hash *tmc_blob_coder_hash(struct tmc_blob_coder *coder);

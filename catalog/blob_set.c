@@ -52,6 +52,7 @@ struct tmc_blob_set {
 	pthread_mutex_t lock; /* the table; taken before runs_lock */
 	struct slot *slots;
 	uint32_t nr_slots, nr_used;
+	uint64_t incompat; /* of all entries */
 
 	pthread_rwlock_t runs_lock; /* all below; written with both locks held */
 	struct run runs[RUNS_MAX];
@@ -153,7 +154,8 @@ static int write_slots_locked(struct tmc_blob_set *set, int scratch_fd, const st
 	if (!nr)
 		return 0;
 	qsort(sorted, nr, sizeof(*sorted), compare_slots);
-	ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr, nr_packs, &writer);
+	ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr, nr_packs,
+				     set->incompat, &writer);
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = tmc_index_writer_add(writer, &sorted[i]->entry);
 	return ret ? ret : tmc_index_writer_finish(writer, packs);
@@ -177,7 +179,7 @@ static int merge_runs(struct tmc_blob_set *set, const struct run *runs, size_t n
 	ret = tmc_index_stream_create(indexes, nr_runs, &stream);
 	if (!ret)
 		ret = tmc_index_writer_begin(set->store, set->keys, scratch_fd, nr_entries,
-					     nr_packs, &writer);
+					     nr_packs, set->incompat, &writer);
 	if (ret < 0)
 		return ret;
 	while ((ret = tmc_index_stream_next(stream, &entry, &number)) > 0) {
@@ -317,6 +319,7 @@ void tmc_blob_set_locate(struct tmc_blob_set *set, const struct tmc_entry *entri
 					      &entries[i].blob.id);
 
 		slot->entry = entries[i];
+		set->incompat |= tmc_blob_incompat(&entries[i].blob);
 		slot->state = SLOT_LOCATED;
 	}
 }

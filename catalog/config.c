@@ -7,6 +7,7 @@
  */
 #include "catalog/config.h"
 
+#include "catalog/codec.h"
 #include "catalog/id.h"
 #include "catalog/keys.h"
 #include "catalog/object.h"
@@ -31,9 +32,10 @@ static bool is_chunk_size(uint32_t bytes)
 }
 
 int tmc_config_init(struct tmc_config_disk *ret_disk, const struct tmc_keys *keys,
-		    uint32_t chunk_bytes, struct tmc_id *ret_digest)
+		    const struct tmc_repo_options *options, struct tmc_id *ret_digest)
 {
 	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(NULL);
+	uint32_t chunk_bytes = options->chunk_bytes;
 	int ret;
 
 	if (!hash)
@@ -42,10 +44,15 @@ int tmc_config_init(struct tmc_config_disk *ret_disk, const struct tmc_keys *key
 		return failure_set(-EINVAL, "a chunk size of %u bytes is not possible: take a power "
 				   "of two from %u to %u", chunk_bytes, TMC_CHUNK_BYTES_MIN,
 				   TMC_CHUNK_BYTES_MAX);
+	ret = tmc_compression_check(&options->compression);
+	if (ret < 0)
+		return ret;
 	*ret_disk = (struct tmc_config_disk){
 		.chunk_bytes = put_le32(chunk_bytes),
 		.fan_out = put_le32(TMC_FAN_OUT),
 		.hash = put_le32(tmc_keys_is_encrypted(keys) ? TMC_HASH_HMAC : TMC_HASH_SHA256),
+		.compression = (uint8_t)options->compression.method,
+		.level = (uint8_t)options->compression.level,
 	};
 	ret = tmc_object_header_init(&ret_disk->header, TMC_OBJECT_CONFIG, keys);
 	if (!ret)
@@ -108,9 +115,14 @@ static int parse(const struct tmc_config_disk *disk, const char *path, struct tm
 	config->created_ns = get_le64(disk->header.begun_ns);
 	config->chunk_bytes = get_le32(disk->chunk_bytes);
 	config->fan_out = get_le32(disk->fan_out);
+	config->compression.method = disk->compression;
+	config->compression.level = disk->level;
 	if (hash != TMC_HASH_SHA256 && hash != TMC_HASH_HMAC)
 		return failure_set(-EPROTONOSUPPORT, "%s uses a hash that this Tidemark does not "
 				   "know: install a newer version", path);
+	if (tmc_compression_check(&config->compression) < 0)
+		return failure_set(-EPROTONOSUPPORT, "%s uses a compression that this Tidemark does "
+				   "not know: install a newer version", path);
 	if ((hash == TMC_HASH_HMAC) != config->encrypted || !is_chunk_size(config->chunk_bytes) ||
 	    !is_power_of_two(config->fan_out) || config->fan_out < 2 ||
 	    config->fan_out > TMC_FAN_OUT_MAX || !is_zero(disk->zero, sizeof(disk->zero)))

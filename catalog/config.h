@@ -19,16 +19,17 @@ struct tmc_config {
 	uint64_t ro_compat; /* unknown bits */
 	uint32_t chunk_bytes;
 	uint32_t fan_out;
+	struct tmc_compression compression;
 	bool encrypted;
 	bool heeds_sessions; /* whoever writes here does */
 };
 
 /**
  * Fill in a new one for the repository of keys. ret_digest: its SHA-256.
- * Errors: -EINVAL (chunk_bytes).
+ * Errors: -EINVAL (what the options say is not possible).
  */
 int tmc_config_init(struct tmc_config_disk *ret_disk, const struct tmc_keys *keys,
-		    uint32_t chunk_bytes, struct tmc_id *ret_digest);
+		    const struct tmc_repo_options *options, struct tmc_id *ret_digest);
 
 /** Store it under its name, durably. */
 int tmc_config_write(struct tmc_store *store, const struct tmc_config_disk *disk);

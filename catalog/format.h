@@ -27,6 +27,7 @@ enum tmc_object_type { /* four letters on disk */
 
 enum tmc_incompat { /* bits of a header */
 	TMC_INCOMPAT_ENCRYPTED = 1 << 0,
+	TMC_INCOMPAT_ZSTD = 1 << 1,
 };
 
 struct tmc_object_header_disk {
@@ -58,7 +59,9 @@ struct tmc_config_disk {
 	le32_t chunk_bytes;
 	le32_t fan_out;
 	le32_t hash;
-	uint8_t zero[84];
+	uint8_t compression; /* enum tmc_compression_method */
+	uint8_t level;
+	uint8_t zero[82];
 	struct tmc_id check;
 };
 static_assert(sizeof(struct tmc_config_disk) == 256, "format");
@@ -71,6 +74,7 @@ enum tmc_blob_type {
 enum tmc_codec_kind {
 	TMC_CODEC_RAW = 0,
 	TMC_CODEC_LZ4 = 1,
+	TMC_CODEC_ZSTD = 2,
 };
 
 #define TMC_BLOB_MAGIC "BLOB"

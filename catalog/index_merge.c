@@ -22,6 +22,7 @@ struct pass {
 	struct tmc_merge_place *places;  /* of one blob: nr_indexes */
 	size_t nr_places;
 	uint64_t nr_entries;
+	uint64_t incompat; /* of all entries */
 };
 
 static int finish_blob(struct pass *pass)
@@ -39,6 +40,7 @@ static int finish_blob(struct pass *pass)
 	if (ret < 0)
 		return ret;
 	pass->nr_entries++;
+	pass->incompat |= tmc_blob_incompat(&place.entry.blob);
 	return pass->writer ? tmc_index_writer_add(pass->writer, &place.entry) : 0;
 }
 
@@ -82,7 +84,7 @@ static int write_index(struct pass *pass, uint64_t nr_entries)
 	const struct tmc_index_merge *merge = pass->merge;
 	uint32_t nr_packs = pass->packs->nr;
 	int ret = tmc_index_writer_begin(merge->store, merge->keys, -1, nr_entries, nr_packs,
-					 &writer);
+					 pass->incompat, &writer);
 
 	if (ret < 0)
 		return ret;

@@ -83,7 +83,7 @@ static int finish_block(struct tmc_index_writer *writer)
 }
 
 int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int scratch_fd,
-			   uint64_t nr_entries, uint32_t nr_packs,
+			   uint64_t nr_entries, uint32_t nr_packs, uint64_t incompat,
 			   struct tmc_index_writer **ret_writer)
 {
 	struct tmc_index_writer *writer = calloc(1, sizeof(*writer));
@@ -108,6 +108,8 @@ int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int s
 		ret = tmc_hash_start(writer->hash);
 	if (!ret)
 		ret = tmc_object_header_init(&head->header, TMC_OBJECT_INDEX, keys);
+	if (!ret && incompat)
+		tmc_object_header_mark(&head->header, incompat);
 	if (!ret && scratch_fd < 0)
 		ret = tmc_store_begin(store, &writer->draft);
 	if (!ret && writer->filter.nr_filter_blocks)

@@ -13,11 +13,12 @@
 struct tmc_index_writer;
 
 /**
- * nr_entries: exactly so many will be added. scratch_fd: write there, a run for
+ * nr_entries: exactly so many will be added. incompat: of all of them together, see
+ * tmc_blob_incompat(). scratch_fd: write there, a run for
  * later; or -1: write an object.
  */
 int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int scratch_fd,
-			   uint64_t nr_entries, uint32_t nr_packs,
+			   uint64_t nr_entries, uint32_t nr_packs, uint64_t incompat,
 			   struct tmc_index_writer **ret_writer);
 int tmc_index_writer_add(struct tmc_index_writer *writer, const struct tmc_entry *entry);
 

@@ -29,7 +29,7 @@ static const char type_letters[][5] = {
 	[TMC_OBJECT_KEY] = "KEYS",
 };
 
-#define INCOMPAT_KNOWN ((uint64_t)TMC_INCOMPAT_ENCRYPTED)
+#define INCOMPAT_KNOWN ((uint64_t)(TMC_INCOMPAT_ENCRYPTED | TMC_INCOMPAT_ZSTD))
 
 static uint32_t header_crc(const struct tmc_object_header_disk *header)
 {
@@ -71,6 +71,12 @@ int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_objec
 	header->begun_ns = put_le64(clock_ns(CLOCK_REALTIME));
 	header->crc = put_le32(header_crc(header));
 	return 0;
+}
+
+void tmc_object_header_mark(struct tmc_object_header_disk *header, enum tmc_incompat incompat)
+{
+	header->incompat = put_le64(get_le64(header->incompat) | incompat);
+	header->crc = put_le32(header_crc(header));
 }
 
 void tmc_object_header_require(struct tmc_object_header_disk *header, uint64_t ro_compat)

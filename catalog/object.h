@@ -16,6 +16,9 @@ struct tmc_keys;
 int tmc_object_header_init(struct tmc_object_header_disk *header, enum tmc_object_type type,
 			   const struct tmc_keys *keys);
 
+/** Add a bit to a header that was made before. */
+void tmc_object_header_mark(struct tmc_object_header_disk *header, enum tmc_incompat incompat);
+
 /** Add ro_compat bits to a header that was made before. */
 void tmc_object_header_require(struct tmc_object_header_disk *header, uint64_t ro_compat);
 

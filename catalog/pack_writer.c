@@ -47,6 +47,7 @@ struct tmc_pack_writer {
 	struct tmc_draft *draft; /* the pack that is being filled, or NULL */
 	struct buffer *buffer;   /* its tail, or NULL */
 	uint64_t pack_bytes;
+	uint64_t incompat; /* of the packs from here on: what their blobs need, or may need */
 	struct tmc_object_header_disk header;
 	struct tmc_footer_entry_disk *footer;
 	size_t nr_footer, footer_capacity;
@@ -167,6 +168,8 @@ static int begin_pack_locked(struct tmc_pack_writer *writer)
 {
 	int ret = tmc_object_header_init(&writer->header, TMC_OBJECT_PACK, writer->keys);
 
+	if (!ret && writer->incompat)
+		tmc_object_header_mark(&writer->header, writer->incompat);
 	if (!ret)
 		ret = tmc_store_begin(writer->store, &writer->draft);
 	if (ret < 0)
@@ -234,10 +237,18 @@ static int reserve_footer_locked(struct tmc_pack_writer *writer, size_t nr)
 static int append_locked(struct tmc_pack_writer *writer, const void *data, size_t bytes,
 			 struct tmc_entry *entries, size_t nr_entries)
 {
+	uint64_t incompat = writer->incompat;
 	uint64_t offset;
-	int ret;
+	int ret = 0;
 
-	ret = writer->draft ? 0 : begin_pack_locked(writer);
+	for (size_t i = 0; i < nr_entries; i++)
+		incompat |= tmc_blob_incompat(&entries[i].blob);
+	/* The header of a pack is written before its blobs are known. */
+	if (writer->draft && incompat != writer->incompat)
+		ret = seal_pack_locked(writer);
+	writer->incompat = incompat;
+	if (!ret && !writer->draft)
+		ret = begin_pack_locked(writer);
 	if (!ret)
 		ret = reserve_footer_locked(writer, nr_entries);
 	if (ret < 0)

@@ -184,6 +184,7 @@ static struct worker *create_worker(struct tmc_pipeline *pipeline)
 		destroy_worker(worker);
 		return NULL;
 	}
+	tmc_blob_coder_set_compression(worker->coder, &parts->repo->compression);
 	return worker;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "catalog/repo.h"
 
+#include "catalog/codec.h"
 #include "catalog/config.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -27,6 +28,13 @@ static void destroy_keys(struct tmc_keys **keys)
 
 int tmc_repo_create(const char *path, uint32_t chunk_bytes)
 {
+	struct tmc_repo_options options = { .chunk_bytes = chunk_bytes };
+
+	return tmc_repo_create_with(path, &options);
+}
+
+int tmc_repo_create_with(const char *path, const struct tmc_repo_options *options)
+{
 	CLEANUP(close_store) struct tmc_store *store = NULL;
 	CLEANUP(destroy_keys) struct tmc_keys *keys = NULL;
 	struct tmc_config_disk config;
@@ -38,7 +46,7 @@ int tmc_repo_create(const char *path, uint32_t chunk_bytes)
 	keys = tmc_keys_create(&id, false);
 	if (!keys)
 		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_config_init(&config, keys, chunk_bytes, &digest);
+	ret = tmc_config_init(&config, keys, options, &digest);
 	if (!ret)
 		ret = tmc_store_create(path);
 	if (!ret)
@@ -59,6 +67,7 @@ static int open_parts(struct tmc_repo *repo, const char *path)
 		return ret;
 	repo->info = (struct tmc_repo_info){
 		.id = config.repo_id,
+		.compression = config.compression,
 		.chunk_bytes = config.chunk_bytes,
 		.created_ns = config.created_ns,
 	};
@@ -67,6 +76,7 @@ static int open_parts(struct tmc_repo *repo, const char *path)
 		.fan_out = config.fan_out,
 		.seal_bytes = config.encrypted ? TMC_BLOB_SEAL_BYTES : 0,
 	};
+	repo->compression = config.compression;
 	repo->ro_compat = config.ro_compat;
 	repo->config_digest = config.digest;
 	repo->keys = tmc_keys_create(&config.repo_id, config.encrypted);
@@ -117,6 +127,15 @@ int tmc_repo_enter(struct tmc_repo *repo, const char *task)
 		return 0;
 	ret = tmc_store_enter(repo->store, task);
 	repo->entered = !ret;
+	return ret;
+}
+
+int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression *compression)
+{
+	int ret = tmc_compression_check(compression);
+
+	if (!ret)
+		repo->compression = *compression;
 	return ret;
 }
 

@@ -30,6 +30,7 @@ static const char help[] =
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --full       read everything, whatever was tracked\n"
 	"      --no-freeze  do not freeze: the image is as after a power cut\n"
+	"      --compression M[:LEVEL]  another than the repository's: lz4, none, lz4hc, zstd\n"
 	"      --name NAME  what is not attached is known by this name, not by its path or\n"
 	"                   identity; standard input needs one\n"
 	"      --force      read a device that is mounted and not attached all the same\n"
@@ -141,6 +142,7 @@ static enum exit_status backup_source(const struct backup_request *request,
 {
 	struct source_backup_request source_request = {
 		.source = *source,
+		.compression = request->compression,
 		.full = request->full,
 		.progress = request->progress,
 		.notice = request->notice,
@@ -187,6 +189,7 @@ enum exit_status command_backup(int argc, char **argv)
 		{"repo", required_argument, NULL, 'r'},
 		{"full", no_argument, NULL, 'f'},
 		{"no-freeze", no_argument, NULL, 'z'},
+		{"compression", required_argument, NULL, 'C'},
 		{"name", required_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'F'},
 		{"json", no_argument, NULL, 'j'},
@@ -196,6 +199,8 @@ enum exit_status command_backup(int argc, char **argv)
 	};
 	struct backup_request request = {.freeze = true};
 	struct source_request source = {0};
+	struct tmc_compression compression;
+	enum exit_status status;
 	bool quiet = false;
 	bool json = false;
 	int option;
@@ -210,6 +215,12 @@ enum exit_status command_backup(int argc, char **argv)
 			break;
 		case 'z':
 			request.freeze = false;
+			break;
+		case 'C':
+			status = command_compression("backup", optarg, &compression);
+			if (status != EXIT_STATUS_OK)
+				return status;
+			request.compression = &compression;
 			break;
 		case 'n':
 			if (!*optarg)

@@ -68,6 +68,33 @@ enum exit_status command_size(const char *verb, const char *option, const char *
 	return EXIT_STATUS_OK;
 }
 
+enum exit_status command_compression(const char *verb, const char *text,
+				     struct tmc_compression *ret_compression)
+{
+	static const char *const names[] = {
+		[TMC_COMPRESSION_LZ4] = "lz4",
+		[TMC_COMPRESSION_NONE] = "none",
+		[TMC_COMPRESSION_LZ4HC] = "lz4hc",
+		[TMC_COMPRESSION_ZSTD] = "zstd",
+	};
+	static const int levels[] = {[TMC_COMPRESSION_LZ4HC] = 12, [TMC_COMPRESSION_ZSTD] = 19};
+	size_t length = strcspn(text, ":");
+	char *end = NULL;
+	long level = text[length] ? strtol(text + length + 1, &end, 10) : 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) != length || strncmp(names[i], text, length) != 0)
+			continue;
+		if (end && (*end || level < 1 || level > levels[i]))
+			break;
+		ret_compression->method = (enum tmc_compression_method)i;
+		ret_compression->level = (int)level;
+		return EXIT_STATUS_OK;
+	}
+	return command_usage(verb, "--compression %s: must be lz4, none, lz4hc[:1-12] or zstd[:1-19]",
+			     text);
+}
+
 const char *command_repository(const char *verb, const char *given)
 {
 	if (!given)

@@ -13,6 +13,7 @@
 
 #include <getopt.h>
 #include <stdint.h>
+#include <tidemark.h>
 
 enum exit_status command_init(int argc, char **argv);
 enum exit_status command_attach(int argc, char **argv);
@@ -49,6 +50,10 @@ enum command_size {
 /** Parse an option's size; complains and returns EXIT_STATUS_USAGE if it is none. */
 enum exit_status command_size(const char *verb, const char *option, const char *text,
 			      enum command_size kind, uint64_t *ret_number);
+
+/** "zstd:7"; complains and returns EXIT_STATUS_USAGE if it is none. */
+enum exit_status command_compression(const char *verb, const char *text,
+				     struct tmc_compression *ret_compression);
 
 /** given, or the environment's TIDEMARK_REPOSITORY; NULL after a complaint. */
 const char *command_repository(const char *verb, const char *given);

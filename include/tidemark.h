@@ -66,8 +66,22 @@ const char *tmc_error_text(void);
 /** An open repository. May be shared by threads; outlives what was begun with it. */
 struct tmc_repo;
 
+enum tmc_compression_method {
+	TMC_COMPRESSION_LZ4,   /**< fast to write and to read */
+	TMC_COMPRESSION_NONE,
+	TMC_COMPRESSION_LZ4HC, /**< levels 1 to 12, usually 9: slow to write, read like LZ4 */
+	TMC_COMPRESSION_ZSTD,  /**< levels 1 to 19, usually 3: smaller, slower to read */
+};
+
+/** How new content is compressed. What there is stays as it was written. */
+struct tmc_compression {
+	enum tmc_compression_method method;
+	int level; /**< 0: the usual one */
+};
+
 struct tmc_repo_info {
 	struct tmc_id id;
+	struct tmc_compression compression; /**< the repository's own */
 	uint32_t chunk_bytes;
 	uint64_t created_ns;
 };
@@ -78,6 +92,21 @@ struct tmc_repo_info {
  * Errors: -EEXIST (a repository already), -ENOTEMPTY, -EINVAL (chunk size).
  */
 int tmc_repo_create(const char *path, uint32_t chunk_bytes);
+
+/** What is chosen for good when a repository is made; all zero but chunk_bytes: usual. */
+struct tmc_repo_options {
+	uint32_t chunk_bytes;
+	struct tmc_compression compression; /**< where a backup chooses no other */
+};
+
+/** The same with more to choose. Errors: -EINVAL (compression) as well. */
+int tmc_repo_create_with(const char *path, const struct tmc_repo_options *options);
+
+/**
+ * Compress what backups of this handle store from now on in another way than the
+ * repository's own. Not while a backup is running. Errors: -EINVAL.
+ */
+int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression *compression);
 
 /**
  * Open a repository, closed with tmc_repo_close. Costs the same whatever is in it.

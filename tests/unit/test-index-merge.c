@@ -63,7 +63,7 @@ static uint64_t write_source(struct tmc_repo *repo, uint32_t source, uint64_t nr
 		packs[i] = nth_pack(source, i);
 	qsort(entries, nr_entries, sizeof(*entries), compare_entries);
 	assert_success(tmc_index_writer_begin(repo->store, repo->keys, -1, nr_entries, NR_PACKS,
-					      &writer));
+					      0, &writer));
 	for (uint64_t i = 0; i < nr_entries; i++)
 		assert_success(tmc_index_writer_add(writer, &entries[i]));
 	assert_success(tmc_index_writer_finish(writer, packs));

@@ -51,7 +51,7 @@ static void write_entries(struct tmc_repo *repo, struct tmc_entry *entries, uint
 	for (uint64_t i = 0; i < 300; i++)
 		packs[i] = nth_id(1000000 + i);
 	qsort(entries, nr, sizeof(*entries), compare_entries);
-	assert_success(tmc_index_writer_begin(repo->store, repo->keys, -1, nr, 300, &writer));
+	assert_success(tmc_index_writer_begin(repo->store, repo->keys, -1, nr, 300, 0, &writer));
 	for (uint64_t i = 0; i < nr; i++)
 		assert_success(tmc_index_writer_add(writer, &entries[i]));
 	assert_success(tmc_index_writer_finish(writer, packs));

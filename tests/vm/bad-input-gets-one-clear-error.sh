@@ -38,6 +38,9 @@ bad 2 'no repository' backup /dev/vda
 bad 2 'no repository' points
 bad 2 'a point and a target' restore latest -r "$repository"
 bad 2 'power of two' init /tmp/r --chunk-size 60K
+bad 2 'must be lz4, none' init /tmp/r --compression gzip
+bad 2 'must be lz4, none' init /tmp/r --compression lz4:2
+bad 2 'zstd[:1-19]' init /tmp/r --compression zstd:20
 bad 2 'power of two' attach /dev/vda --chunk-size 2M
 bad 2 'not a number' attach /dev/vda --start x
 bad 2 'nothing to protect' attach /dev/vda --sectors 0
