@@ -12,19 +12,28 @@
 
 requires module:tm-disk ckverify
 
-# Under load, again and again; on until something was lost: at times nothing waits
-# for a flush when the power goes.
+# Nobody flushes this, so that something is lost.
+write_unsynced() {
+	fallocate -l 1M "$1"
+	while dd if=/dev/urandom of="$1" bs=4k count=256 oflag=direct conv=notrunc status=none; do :; done 2>/dev/null
+}
+
+# Under load, again and again; on until something was lost: even so, at times nothing
+# waits for a flush when the power goes.
 survive() {
-	local disk=$1 round
+	local disk=$1 round unsynced
 	make_ext4 "/dev/$disk"
 	for round in $(seq 12); do
 		mount_ext4 "/dev/$disk" "/mnt/$disk"
 		writer_log=/tmp/$disk.$round.log
 		start_writer "/mnt/$disk/tree" "$round"
+		write_unsynced "/mnt/$disk/unsynced" &
+		unsynced=$!
 		wait_for_synced 60
 		test_disk power_cut "$disk" "seed=$round"
 		# It dies of the first write that fails.
 		wait "$writer" && fail "the writer noticed nothing"
+		wait "$unsynced"
 		check umount "/mnt/$disk"
 		test_disk power_on "$disk"
 		fsck_ext4 "/dev/$disk"
