@@ -3,28 +3,55 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Whatever happens to the bytes of a repository: a point comes back exactly or is
- * refused, verification tells which, and the points that do not need the damaged
- * object are not affected. TIDEMARK_TEST_SCALE multiplies the number of trials.
+ * refused, verification names it and the object that is to blame, and the points that
+ * do not need that object come back. LONG=1 for ten times as many trials.
  */
 #include "repo_fixture.h"
+
+#include "catalog/format.h"
 
 #define NR_POINTS 2
 #define NR_CHUNKS 70u
 
+#define TEXTS_BYTES 65536
+
 struct scene {
 	struct fixture *fixture;
+	struct file_list own[NR_POINTS]; /* files that came with each backup */
+	char texts[TEXTS_BYTES];         /* what verification said */
 	struct model *models[NR_POINTS];
 	struct tmc_point points[NR_POINTS];
 	struct file_list files;
+	bool all_concerned;              /* more than one file is damaged */
 	uint64_t seed;
 	unsigned int nr_trials, nr_undetected;
 };
+
+static bool is_listed(const struct file_list *list, const char *path)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (!strcmp(strrchr(list->paths[i], '/'), strrchr(path, '/')))
+			return true;
+	return false;
+}
+
+/* What the latest backup has added. */
+static void list_own(struct scene *scene, int point)
+{
+	struct file_list *own = &scene->own[point];
+
+	list_files(scene->fixture, ".", &scene->files);
+	for (size_t i = 0; i < scene->files.nr; i++)
+		if (!point || !is_listed(&scene->own[0], scene->files.paths[i]))
+			strcpy(own->paths[own->nr++], scene->files.paths[i]);
+}
 
 static int scene_setup(void **state)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
 	uint8_t chosen[NR_CHUNKS] = { 0 };
 	struct tmc_repo *repo;
+	int ret;
 
 	if (fixture_setup((void **)&scene->fixture))
 		return -1;
@@ -36,12 +63,15 @@ static int scene_setup(void **state)
 		chosen[chunk] = 1;
 		model_fill(scene->models[1], chunk, CONTENT_RANDOM);
 	}
-	if (model_backup(repo, scene->models[0], NULL, NULL, 1, &scene->points[0]) ||
-	    model_backup(repo, scene->models[1], &scene->points[0], chosen, 2, &scene->points[1]))
-		return -1;
+	ret = model_backup(repo, scene->models[0], NULL, NULL, 1, &scene->points[0]);
+	list_own(scene, 0);
+	if (!ret)
+		ret = model_backup(repo, scene->models[1], &scene->points[0], chosen, 2,
+				   &scene->points[1]);
+	list_own(scene, 1);
 	tmc_repo_close(repo);
 	*state = scene;
-	return 0;
+	return ret;
 }
 
 static int scene_teardown(void **state)
@@ -57,9 +87,7 @@ static int scene_teardown(void **state)
 
 static unsigned int nr_trials(unsigned int nr)
 {
-	const char *scale = getenv("TIDEMARK_TEST_SCALE");
-
-	return scale ? nr * (unsigned int)atoi(scale) : nr;
+	return getenv("LONG") ? 10 * nr : nr;
 }
 
 static uint64_t next_random(struct scene *scene)
@@ -68,33 +96,87 @@ static uint64_t next_random(struct scene *scene)
 	return scene->seed >> 20;
 }
 
-/* What the damage does, as told by verification and as seen by a restore. */
-static void judge(struct scene *scene, const char *what, uint64_t where)
+static void note_text(void *context, const char *text)
 {
-	struct tmc_verify_result result = { 0 };
-	struct tmc_repo *repo;
-	unsigned int nr_refused = 0;
-	int ret;
+	struct scene *scene = context;
+	size_t length = strlen(scene->texts);
 
-	scene->nr_trials++;
-	if (tmc_repo_open(scene->fixture->path, &repo) < 0)
-		return;
+	snprintf(scene->texts + length, sizeof(scene->texts) - length, "%s\n", text);
+}
+
+static bool says(const struct scene *scene, const char *text)
+{
+	return strstr(scene->texts, text);
+}
+
+/* The second backup's files are no concern of the first point, nor is its own name. */
+static bool is_concerned(const struct scene *scene, int point, const char *path)
+{
+	bool is_point = strstr(path, "/points/");
+
+	return scene->all_concerned || is_listed(&scene->own[point], path) || (!is_point && !is_listed(&scene->own[1], path));
+}
+
+/* Returns how many points are refused. */
+static unsigned int extract_points(struct scene *scene, struct tmc_repo *repo, const char *path,
+				   bool ret_refused[NR_POINTS])
+{
+	unsigned int nr = 0;
+
 	for (int i = 0; i < NR_POINTS; i++) {
 		enum extraction extraction = extract_point(repo, &scene->points[i],
 							   scene->models[i]);
 
+		ret_refused[i] = extraction == EXTRACTION_REFUSED;
+		nr += ret_refused[i];
 		if (extraction == EXTRACTION_WRONG)
-			fail_msg("%s at %llu: point %d came back wrong", what,
-				 (unsigned long long)where, i);
-		nr_refused += extraction == EXTRACTION_REFUSED;
+			fail_msg("%s: point %d came back wrong", path, i);
+		if (ret_refused[i] && !is_concerned(scene, i, path))
+			fail_msg("%s: point %d, which does not need it: %s", path, i,
+				 tmc_error_text());
 	}
-	ret = tmc_verify(repo, NULL, 1, NULL, NULL, NULL, &result);
+	return nr;
+}
+
+/* What verification has to say about a file that was damaged. */
+static void expect_named(const struct scene *scene, const char *path,
+			 const bool refused[NR_POINTS])
+{
+	/* Nothing knows the name of an index object that is gone. */
+	if ((!access(path, F_OK) || !strstr(path, "/index/")) &&
+	    !says(scene, strrchr(path, '/') + 1))
+		fail_msg("%s is not named in:\n%s", path, scene->texts);
+	for (int i = 0; i < NR_POINTS; i++) {
+		char digits[TMC_ID_TEXT];
+
+		tmc_id_format(&scene->points[i].id, digits);
+		if (refused[i] && !says(scene, digits))
+			fail_msg("%s: point %s is not named in:\n%s", path, digits, scene->texts);
+	}
+}
+
+/* What the damage of a file does, as told by verification and as seen by a restore. */
+static void judge(struct scene *scene, const char *path, uint64_t where)
+{
+	struct tmc_verify_result result = { 0 };
+	bool refused[NR_POINTS];
+	struct tmc_repo *repo;
+	unsigned int nr_refused;
+	int ret;
+
+	scene->nr_trials++;
+	scene->texts[0] = '\0';
+	assert_success(tmc_repo_open(scene->fixture->path, &repo));
+	nr_refused = extract_points(scene, repo, path, refused);
+	ret = tmc_verify(repo, NULL, 1, note_text, NULL, scene, &result);
 	tmc_repo_close(repo);
 	if (ret == 0 && nr_refused)
-		fail_msg("%s at %llu: verification saw nothing", what, (unsigned long long)where);
+		fail_msg("%s at %llu: verification saw nothing", path, (unsigned long long)where);
 	if (result.points != NR_POINTS || result.damaged_points < nr_refused)
-		fail_msg("%s at %llu: %u points refused, %u named", what, (unsigned long long)where,
+		fail_msg("%s at %llu: %u points refused, %u named", path, (unsigned long long)where,
 			 nr_refused, (unsigned int)result.damaged_points);
+	if (ret < 0)
+		expect_named(scene, path, refused);
 	scene->nr_undetected += ret == 0;
 }
 
@@ -164,7 +246,7 @@ static void mutated_packs(void **state)
 {
 	struct scene *scene = *state;
 
-	mutate_files(scene, "packs", nr_trials(160));
+	mutate_files(scene, "packs", nr_trials(200));
 	/* A changed LZ4 payload may still decode to the same bytes: that is no damage. */
 	assert_true(scene->nr_undetected <= scene->nr_trials / 20);
 }
@@ -173,7 +255,7 @@ static void mutated_indexes(void **state)
 {
 	struct scene *scene = *state;
 
-	mutate_files(scene, "index", nr_trials(120));
+	mutate_files(scene, "index", nr_trials(200));
 	assert_int_equal(scene->nr_undetected, 0);
 }
 
@@ -181,7 +263,7 @@ static void mutated_points(void **state)
 {
 	struct scene *scene = *state;
 
-	mutate_files(scene, "points", nr_trials(100));
+	mutate_files(scene, "points", nr_trials(200));
 	assert_int_equal(scene->nr_undetected, 0);
 }
 
@@ -242,30 +324,114 @@ static void each_flipped_bit_of_a_point_is_refused(void **state)
 	free(data);
 }
 
-static void swap_files(struct scene *scene, const char *directory)
+/* Each object of a kind in the place of each other one: swapped, or an old one again. */
+static void replay_files(struct scene *scene, const char *directory)
 {
-	size_t bytes[2];
-	uint8_t *data[2];
-
 	list_files(scene->fixture, directory, &scene->files);
 	assert_int_equal(scene->files.nr, 2);
-	for (int i = 0; i < 2; i++)
-		data[i] = read_file(scene->files.paths[i], &bytes[i]);
-	for (int i = 0; i < 2; i++)
-		write_file(scene->files.paths[i], data[!i], bytes[!i]);
-	judge(scene, directory, 0);
-	assert_int_equal(scene->nr_undetected, 0);
 	for (int i = 0; i < 2; i++) {
-		write_file(scene->files.paths[i], data[i], bytes[i]);
-		free(data[i]);
+		size_t bytes, other_bytes;
+		uint8_t *data = read_file(scene->files.paths[i], &bytes);
+		uint8_t *other = read_file(scene->files.paths[!i], &other_bytes);
+
+		write_file(scene->files.paths[i], other, other_bytes);
+		judge(scene, scene->files.paths[i], 0);
+		write_file(scene->files.paths[!i], data, bytes);
+		scene->all_concerned = true;
+		judge(scene, scene->files.paths[i], 0);
+		scene->all_concerned = false;
+		write_file(scene->files.paths[!i], other, other_bytes);
+		write_file(scene->files.paths[i], data, bytes);
+		free(data);
+		free(other);
+	}
+	assert_int_equal(scene->nr_undetected, 0);
+}
+
+static void replayed_and_swapped_objects(void **state)
+{
+	replay_files(*state, "packs");
+	replay_files(*state, "index");
+	replay_files(*state, "points");
+}
+
+static struct tmc_footer_entry_disk *find_footer(uint8_t *data, size_t bytes, uint32_t *ret_nr)
+{
+	struct tmc_trailer_disk trailer;
+
+	memcpy(&trailer, data + bytes - sizeof(trailer), sizeof(trailer));
+	*ret_nr = get_le32(trailer.nr_blobs);
+	return (void *)(data + get_le64(trailer.footer_offset));
+}
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		uint8_t byte = a[i];
+
+		a[i] = b[i];
+		b[i] = byte;
 	}
 }
 
-static void swapped_objects(void **state)
+/* Blobs of one type and length in each other's place, without their headers or with. */
+static void swapped_blobs(void **state)
 {
-	swap_files(*state, "packs");
-	swap_files(*state, "index");
-	swap_files(*state, "points");
+	const size_t header_bytes = sizeof(struct tmc_blob_header_disk);
+	struct scene *scene = *state;
+	const char *path = scene->own[0].paths[0];
+	struct tmc_footer_entry_disk *footer;
+	size_t bytes;
+	uint8_t *data;
+	uint32_t nr;
+
+	for (size_t i = 0; i < scene->own[0].nr; i++)
+		if (strstr(scene->own[0].paths[i], "/packs/"))
+			path = scene->own[0].paths[i];
+	data = read_file(path, &bytes);
+	footer = find_footer(data, bytes, &nr);
+	for (uint32_t i = 0; i < nr_trials(40); i++) {
+		uint32_t a = next_random(scene) % nr, b = next_random(scene) % nr;
+		uint8_t *blob_a = data + get_le32(footer[a].offset);
+		uint8_t *blob_b = data + get_le32(footer[b].offset);
+		size_t skipped = i % 2 ? header_bytes : 0;
+		size_t part = header_bytes - skipped + get_le32(footer[a].info.stored_bytes);
+
+		if (a == b || memcmp(&footer[a].info, &footer[b].info, sizeof(footer[a].info)))
+			continue;
+		swap_bytes(blob_a + skipped, blob_b + skipped, part);
+		write_file(path, data, bytes);
+		judge(scene, path, get_le32(footer[a].offset));
+		swap_bytes(blob_a + skipped, blob_b + skipped, part);
+	}
+	assert_true(scene->nr_trials > 3);
+	assert_int_equal(scene->nr_undetected, 0);
+	free(data);
+}
+
+/* A block of one index at the same place of another, with its right checksum. */
+static void strayed_index_blocks(void **state)
+{
+	struct scene *scene = *state;
+
+	list_files(scene->fixture, "index", &scene->files);
+	for (size_t i = 0; i < 2; i++) {
+		size_t bytes, other_bytes;
+		uint8_t *data = read_file(scene->files.paths[i], &bytes);
+		uint8_t *other = read_file(scene->files.paths[!i], &other_bytes);
+
+		assert_int_equal(bytes, other_bytes);
+		for (size_t at = 0; at < bytes; at += TMC_INDEX_BLOCK_BYTES) {
+			swap_bytes(data + at, other + at, TMC_INDEX_BLOCK_BYTES);
+			write_file(scene->files.paths[i], data, bytes);
+			judge(scene, scene->files.paths[i], at);
+			swap_bytes(data + at, other + at, TMC_INDEX_BLOCK_BYTES);
+		}
+		write_file(scene->files.paths[i], data, bytes);
+		free(data);
+		free(other);
+	}
+	assert_int_equal(scene->nr_undetected, 0);
 }
 
 static void missing_objects(void **state)
@@ -380,7 +546,9 @@ int main(void)
 		T(mutated_points),
 		T(a_mutated_config_is_refused),
 		T(each_flipped_bit_of_a_point_is_refused),
-		T(swapped_objects),
+		T(replayed_and_swapped_objects),
+		T(swapped_blobs),
+		T(strayed_index_blocks),
 		T(missing_objects),
 		T(only_affected_points_are_named),
 		T(objects_of_another_repository_are_recognised),
