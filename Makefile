@@ -167,7 +167,7 @@ $(B)/unit/test-fault-sweep: $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(
 	$(link_unit)
 .SECONDARY:
 
--include tests/vm/vm.mk tests/bench/bench.mk
+-include tests/vm/vm.mk tests/bench/bench.mk tests/fuzz/fuzz.mk
 
 # ---------------------------------------------------------------------- install
 install: tools install-library install-udev

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Writes first inputs for the harnesses into DIRECTORY/<harness>/: the objects of a
+ * small repository, in the form that each harness takes.
+ */
+#include "tests/unit/repo_fixture.h"
+
+#include "catalog/format.h"
+#include "catalog/index_filter.h"
+
+#define BLOCK TMC_INDEX_BLOCK_BYTES
+
+static const char *directory;
+
+static FILE *begin_seed(const char *harness, const char *name)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, harness);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/%s/%s", directory, harness, name);
+	file = fopen(path, "w");
+	if (!file) {
+		perror(path);
+		exit(1);
+	}
+	fputc(0xff, file); /* all repairs */
+	return file;
+}
+
+static void put_seed(const char *harness, const char *name, const void *data, size_t bytes)
+{
+	FILE *file = begin_seed(harness, name);
+
+	fwrite(data, 1, bytes, file);
+	fclose(file);
+}
+
+/* Blocks without the zeros at their end, without their checksums. */
+static void put_blocks(const char *name, const uint8_t *data, size_t bytes)
+{
+	FILE *file = begin_seed("index", name);
+
+	for (size_t block = 0; block < bytes; block += BLOCK) {
+		uint16_t length = BLOCK - 4;
+		le16_t disk;
+
+		while (length && !data[block + length - 1u])
+			length--;
+		disk = put_le16(length);
+		fwrite(&disk, sizeof(disk), 1, file);
+		fwrite(data + block, 1, length, file);
+	}
+	fclose(file);
+}
+
+/* Small indexes have no filter, though readers take one. */
+static void put_index_with_filter(const uint8_t *data, size_t bytes)
+{
+	uint8_t *longer = calloc(1, bytes + BLOCK);
+	struct tmc_filter_builder builder;
+	struct tmc_index_head_disk head;
+	uint64_t nr;
+
+	memcpy(longer, data, bytes);
+	memcpy(&head, data, sizeof(head));
+	nr = get_le64(head.nr_entries);
+	head.nr_filter_blocks = put_le32(1);
+	memcpy(longer, &head, sizeof(head));
+	tmc_filter_builder_init(&builder, 1);
+	for (uint64_t i = 0; i < nr; i++) {
+		struct tmc_id id;
+
+		memcpy(&id, data + (1 + i / TMC_INDEX_BLOCK_ENTRIES) * BLOCK +
+				    i % TMC_INDEX_BLOCK_ENTRIES * sizeof(struct tmc_index_entry_disk),
+		       sizeof(id));
+		tmc_filter_builder_add(&builder, &id);
+	}
+	memcpy(longer + bytes, &builder.filter, sizeof(builder.filter));
+	put_blocks("with-filter", longer, bytes + BLOCK);
+	free(longer);
+}
+
+static void put_object(const struct fixture *fixture, const char *kind, const char *name)
+{
+	struct file_list files;
+	size_t bytes;
+	uint8_t *data;
+
+	list_files(fixture, kind, &files);
+	data = read_file(files.paths[0], &bytes);
+	if (!strcmp(kind, "packs")) {
+		put_seed("pack", name, data, bytes);
+	} else if (!strcmp(kind, "points")) {
+		put_seed("point", name, data, bytes);
+	} else {
+		put_blocks(name, data, bytes);
+		put_index_with_filter(data, bytes);
+	}
+	free(data);
+}
+
+static void put_config(const struct fixture *fixture)
+{
+	char path[128];
+	uint8_t asked_for = TMC_OBJECT_CONFIG;
+	size_t bytes;
+	uint8_t *data;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/config", fixture->path);
+	data = read_file(path, &bytes);
+	put_seed("config", "config", data, bytes);
+	file = begin_seed("header", "config");
+	fputc(asked_for, file);
+	fwrite(data, 1, sizeof(struct tmc_object_header_disk), file);
+	fclose(file);
+	free(data);
+}
+
+/*
+ * 40 chunks, as tests/fuzz/tree.c takes them: three chunks, a node of 32 of them and one
+ * of 8, and a root. The last node may lie and have fewer than it tells.
+ */
+static void put_tree(const char *name, bool lies)
+{
+	static const uint8_t chunks[] = { 0, 0xff, 0x0f, 0, 0xff, 0x1f, 0, 0xff, 0x2f };
+	FILE *file = begin_seed("tree", name);
+	le64_t volume_bytes = put_le64(40 * 4096);
+
+	rewind(file);
+	fwrite(&volume_bytes, sizeof(volume_bytes), 1, file);
+	fputs("\x06\x04", file); /* roots: the sixth blob; the fourth, which is none */
+	fwrite(chunks, 1, sizeof(chunks), file);
+	fwrite("\x01\x00\x20", 1, 3, file);
+	for (int i = 0; i < 32; i++)
+		fputc(i % 7 == 6 ? 255 : i % 4, file);
+	fwrite("\x03\x00\x08", 1, 3, file);
+	fputc(lies ? 5 : 8, file);
+	for (int i = 0; i < (lies ? 5 : 8); i++)
+		fputc(1 + i % 3, file);
+	fwrite("\x01\x01\x02\x04\x05", 1, 5, file);
+	fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	struct model *model = model_create(12 * 4096 - 77, 4096);
+	struct fixture *fixture;
+	struct tmc_point point;
+	struct tmc_repo *repo;
+
+	if (argc != 2 || fixture_setup((void **)&fixture))
+		return 2;
+	directory = argv[1];
+	for (unsigned int i = 0; i < 12; i++)
+		model_fill(model, i, i % 4 ? CONTENT_TEXT : CONTENT_DUPLICATE);
+	model->bytes = 11 * 4096 + 200;
+	model_fill(model, 11, CONTENT_RANDOM);
+	if (tmc_repo_create(fixture->path, 4096) || tmc_repo_open(fixture->path, &repo) ||
+	    model_backup(repo, model, NULL, NULL, 1, &point)) {
+		fprintf(stderr, "%s\n", tmc_error_text());
+		return 1;
+	}
+	tmc_repo_close(repo);
+	put_config(fixture);
+	put_object(fixture, "packs", "pack");
+	put_object(fixture, "index", "index");
+	put_object(fixture, "points", "point");
+	put_tree("two-levels", false);
+	put_tree("lying-node", true);
+	model_destroy(model);
+	return fixture_teardown((void **)&fixture);
+}
