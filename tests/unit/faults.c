@@ -7,6 +7,7 @@
  */
 #include "faults.h"
 
+#include "catalog/codec.h"
 #include "common/io.h"
 
 #include <dirent.h>
@@ -135,6 +136,21 @@ static const struct io_ops faulty_ops = {
 	.futimens = futimens,
 };
 
+/* -------------------------------------------------------------------- compressor */
+
+/* An LZ4 block ends in literals: another last byte decodes to something else. */
+static uint32_t faulty_compress(const void *raw, uint32_t raw_bytes, void *ret_stored,
+				uint32_t capacity)
+{
+	uint32_t bytes = tmc_codec_lz4.compress(raw, raw_bytes, ret_stored, capacity);
+
+	if (bytes && plan.fault == FAULT_CODEC && fires())
+		((uint8_t *)ret_stored)[bytes - 1] ^= 1;
+	return bytes;
+}
+
+static struct tmc_codec faulty_codec;
+
 /* ------------------------------------------------------------------------ plan */
 
 void faults_arm(enum fault fault, unsigned int at)
@@ -146,12 +162,16 @@ void faults_arm(enum fault fault, unsigned int at)
 	plan.unsynced = 0;
 	plan.fault = fault;
 	io_ops = &faulty_ops;
+	faulty_codec = tmc_codec_lz4;
+	faulty_codec.compress = faulty_compress;
+	tmc_codec = &faulty_codec;
 }
 
 void faults_disarm(void)
 {
 	plan.fault = FAULT_NONE;
 	io_ops = &io_ops_system;
+	tmc_codec = &tmc_codec_lz4;
 }
 
 bool faults_fired(void)

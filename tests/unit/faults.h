@@ -2,8 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Lets the n-th call fail: of the system, through io_ops, or of an allocator. The
- * allocator's calls fail in tests that are linked with libunit-faults.a, in which
+ * Lets the n-th call fail: of the system, through io_ops, of the compressor, or of an
+ * allocator. The allocator's calls fail in tests that are linked with libunit-faults.a, in which
  * the library's malloc and its like are those below.
  */
 #ifndef TESTS_UNIT_FAULTS_H
@@ -19,6 +19,7 @@ enum fault {
 	FAULT_SHORT,  /* half a transfer */
 	FAULT_KILL,   /* this call and all later ones that change something do nothing */
 	FAULT_MEMORY, /* an allocation; also a thread or a hash context that cannot be had */
+	FAULT_CODEC,  /* a bit of what the compressor makes is wrong */
 };
 
 /** The at-th call from now on, from 1, has the fault. */
