@@ -4,8 +4,9 @@
 #   make                 user space (build/tidemark) and the kernel module
 #   make tools | kmod    one of the two
 #   make library         libtidemark: static, shared, for pkg-config
-#   make check           unit tests, then tests in a VM; installs what it needs
+#   make check           unit tests, fuzzing, then tests in a VM; installs what it needs
 #   make check-unit      unit tests alone: no root, ASan and UBSan
+#   make check-fuzz      parsers on damaged and hostile objects; make fuzz: with libFuzzer
 #   make demo            the main job in a VM, as a user would do it
 #   make bench-overhead  what the module costs a request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write

@@ -51,11 +51,8 @@ static void repair(uint8_t repairs, uint32_t nr)
 						 TMC_INDEX_BLOCK_PACKS);
 	}
 	memcpy(blocks[0], &head, sizeof(head));
-	for (uint32_t i = 0; repairs & REPAIR_CRCS && i < nr; i++) {
-		le32_t crc = put_le32(tmc_index_block_crc(blocks[i], i, head.header.unique));
-
-		memcpy(blocks[i] + sizeof(*blocks) - sizeof(crc), &crc, sizeof(crc));
-	}
+	for (uint32_t i = 0; repairs & REPAIR_CRCS && i < nr; i++)
+		tmc_index_block_seal(blocks[i], i, &head.header, NULL);
 }
 
 static void find(struct tmc_index *index, const struct tmc_id *id)

@@ -19,6 +19,7 @@
 #define REPAIR_FOOTER  4u /* is that of the blobs */
 #define REPAIR_TRAILER 8u
 #define REPAIR_NAME    16u
+#define EVERY_BYTE     32u /* not a repair: the depth of the check */
 #define PACK_BYTES     (64u << 10)
 #define CAP_BYTES      ((2u << 20) + (64u << 10) + (16u << 10)) /* window, footer, blob */
 
@@ -129,7 +130,7 @@ static void note_damage(void *context)
 	nr_damaged++;
 }
 
-static void note_progress(void *context, uint64_t bytes)
+static void note_progress(void *context, uint64_t pack_bytes, uint64_t read_bytes)
 {
 }
 
@@ -144,7 +145,7 @@ static void forget_packs(void)
 		abort();
 }
 
-static void check_pack(const struct tmc_id *id)
+static void check_pack(const struct tmc_id *id, enum tmc_pack_depth depth)
 {
 	static const struct tmc_pack_check_ops ops = {
 		.good = note_good, .damage = note_damage, .progress = note_progress,
@@ -154,7 +155,7 @@ static void check_pack(const struct tmc_id *id)
 	if (!checker)
 		abort();
 	nr_damaged = 0;
-	tmc_pack_check(checker, id);
+	tmc_pack_check(checker, id, depth);
 	fuzz_accepted += !nr_damaged;
 	tmc_pack_checker_destroy(checker);
 }
@@ -170,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	fuzz_put(TMC_STORE_PACK, &id, image, size);
 	forget_packs();
 	fuzz_memory_begin(CAP_BYTES);
-	check_pack(&id);
+	check_pack(&id, repairs & EVERY_BYTE ? TMC_PACK_EVERY_BYTE : TMC_PACK_STRUCTURE);
 	fuzz_memory_end();
 	fuzz_take(TMC_STORE_PACK, &id);
 	return 0;

@@ -187,11 +187,8 @@ static struct tmc_id put_index(const struct tmc_id *pack)
 	memcpy(blocks[0], &head, sizeof(head));
 	memcpy(blocks[1], &table, sizeof(table));
 	memcpy(blocks[2], pack, sizeof(*pack));
-	for (uint32_t i = 0; i < 3; i++) {
-		le32_t crc = put_le32(tmc_index_block_crc(blocks[i], i, head.header.unique));
-
-		memcpy(blocks[i] + sizeof(*blocks) - sizeof(crc), &crc, sizeof(crc));
-	}
+	for (uint32_t i = 0; i < 3; i++)
+		tmc_index_block_seal(blocks[i], i, &head.header, NULL);
 	id = fuzz_hash(blocks, sizeof(blocks));
 	fuzz_put(TMC_STORE_INDEX, &id, blocks, sizeof(blocks));
 	return id;

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 the Tidemark authors
 #
-#   make check           unit tests, the harness's own, tests in VMs; one closing line
+#   make check           unit tests, fuzzers' corpora, the harness's own, tests in VMs; one closing line
 #   make check-vm        tests in VMs; T=name for one, JOBS= machines at once
 #   make check-kernels   tests in VMs on every stock kernel; KERNELS= narrows
-#   make check-long      the long forms of those that have one; KERNELS="5.10 6.1", T=
+#   make check-long      the long forms of those that have one, minutes of each fuzzer;
+#                        KERNELS="5.10 6.1", T= for one in VMs alone
 #   make check-debug-kernel  what is worth it on kernels that look for bugs
 #   make check-harness   proof that the harness can tell a failure
 #   make vm-shell        a console in a VM, with two disks and the module
