@@ -21,7 +21,7 @@
 #define REPAIR_NAME    16u
 #define EVERY_BYTE     32u /* not a repair: the depth of the check */
 #define PACK_BYTES     (64u << 10)
-#define CAP_BYTES      ((2u << 20) + (64u << 10) + (16u << 10)) /* window, footer, blob */
+#define CAP_BYTES      ((2u << 20) + (256u << 10)) /* window; footer, blob, decompressor */
 
 static uint8_t image[PACK_BYTES];
 static size_t size, footer_at;
@@ -31,6 +31,7 @@ static uint32_t nr_blobs;
 static void repair_id(struct tmc_blob_header_disk *header, const uint8_t *payload)
 {
 	static uint8_t raw[TMC_CHUNK_BYTES_MIN];
+	static struct tmc_codec codec;
 	struct tmc_blob blob;
 
 	if (!tmc_blob_info_get(&header->info, &header->id, &blob) ||
@@ -38,7 +39,8 @@ static void repair_id(struct tmc_blob_header_disk *header, const uint8_t *payloa
 		return;
 	if (blob.codec == TMC_CODEC_RAW)
 		header->id = fuzz_hash(payload, blob.raw_bytes);
-	else if (!tmc_codec->decompress(payload, blob.stored_bytes, raw, blob.raw_bytes))
+	else if (!tmc_codec_ops->decompress(&codec, blob.codec, payload, blob.stored_bytes, raw,
+					    blob.raw_bytes))
 		header->id = fuzz_hash(raw, blob.raw_bytes);
 }
 

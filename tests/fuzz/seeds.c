@@ -146,32 +146,51 @@ static void put_tree(const char *name, bool lies)
 	fclose(file);
 }
 
-int main(int argc, char **argv)
+static int make_repository(const struct fixture *fixture, const struct tmc_compression *compression)
 {
-	struct model *model = model_create(12 * 4096 - 77, 4096);
-	struct fixture *fixture;
+	struct model *model = model_create(11 * 4096 + 200, 4096);
 	struct tmc_point point;
 	struct tmc_repo *repo;
+	int ret;
+
+	for (unsigned int i = 0; i < 11; i++)
+		model_fill(model, i, i % 4 ? CONTENT_TEXT : CONTENT_DUPLICATE);
+	model_fill(model, 11, CONTENT_RANDOM);
+	ret = tmc_repo_create(fixture->path, 4096);
+	if (!ret)
+		ret = tmc_repo_open(fixture->path, &repo);
+	if (!ret)
+		ret = tmc_repo_set_compression(repo, compression);
+	if (!ret)
+		ret = model_backup(repo, model, NULL, NULL, 1, &point);
+	if (ret < 0)
+		fprintf(stderr, "%s\n", tmc_error_text());
+	else
+		tmc_repo_close(repo);
+	model_destroy(model);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct tmc_compression lz4 = { TMC_COMPRESSION_LZ4, 0 };
+	static const struct tmc_compression zstd = { TMC_COMPRESSION_ZSTD, 3 };
+	struct fixture *fixture;
 
 	if (argc != 2 || fixture_setup((void **)&fixture))
 		return 2;
 	directory = argv[1];
-	for (unsigned int i = 0; i < 12; i++)
-		model_fill(model, i, i % 4 ? CONTENT_TEXT : CONTENT_DUPLICATE);
-	model->bytes = 11 * 4096 + 200;
-	model_fill(model, 11, CONTENT_RANDOM);
-	if (tmc_repo_create(fixture->path, 4096) || tmc_repo_open(fixture->path, &repo) ||
-	    model_backup(repo, model, NULL, NULL, 1, &point)) {
-		fprintf(stderr, "%s\n", tmc_error_text());
+	if (make_repository(fixture, &lz4) < 0)
 		return 1;
-	}
-	tmc_repo_close(repo);
 	put_config(fixture);
 	put_object(fixture, "packs", "pack");
 	put_object(fixture, "index", "index");
 	put_object(fixture, "points", "point");
+	remove_tree(fixture->path);
+	if (make_repository(fixture, &zstd) < 0)
+		return 1;
+	put_object(fixture, "packs", "zstd");
 	put_tree("two-levels", false);
 	put_tree("lying-node", true);
-	model_destroy(model);
 	return fixture_teardown((void **)&fixture);
 }

@@ -139,17 +139,18 @@ static const struct io_ops faulty_ops = {
 /* -------------------------------------------------------------------- compressor */
 
 /* An LZ4 block ends in literals: another last byte decodes to something else. */
-static uint32_t faulty_compress(const void *raw, uint32_t raw_bytes, void *ret_stored,
-				uint32_t capacity)
+static uint32_t faulty_compress(struct tmc_codec *codec, const void *raw, uint32_t raw_bytes,
+				void *ret_stored, uint32_t capacity, enum tmc_codec_kind *ret_kind)
 {
-	uint32_t bytes = tmc_codec_lz4.compress(raw, raw_bytes, ret_stored, capacity);
+	uint32_t bytes = tmc_codec_ops_real.compress(codec, raw, raw_bytes, ret_stored, capacity,
+						     ret_kind);
 
 	if (bytes && plan.fault == FAULT_CODEC && fires())
 		((uint8_t *)ret_stored)[bytes - 1] ^= 1;
 	return bytes;
 }
 
-static struct tmc_codec faulty_codec;
+static struct tmc_codec_ops faulty_codec;
 
 /* ------------------------------------------------------------------------ plan */
 
@@ -162,16 +163,16 @@ void faults_arm(enum fault fault, unsigned int at)
 	plan.unsynced = 0;
 	plan.fault = fault;
 	io_ops = &faulty_ops;
-	faulty_codec = tmc_codec_lz4;
+	faulty_codec = tmc_codec_ops_real;
 	faulty_codec.compress = faulty_compress;
-	tmc_codec = &faulty_codec;
+	tmc_codec_ops = &faulty_codec;
 }
 
 void faults_disarm(void)
 {
 	plan.fault = FAULT_NONE;
 	io_ops = &io_ops_system;
-	tmc_codec = &tmc_codec_lz4;
+	tmc_codec_ops = &tmc_codec_ops_real;
 }
 
 bool faults_fired(void)
