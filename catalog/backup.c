@@ -73,6 +73,8 @@ static int load_parent(struct tmc_backup *backup, const struct tmc_point *parent
 		      &backup->repo->limits);
 	if (!parent)
 		return 0;
+	if (tmc_dooms_list(&backup->repo->avoided, TMC_STORE_POINT, &parent->id))
+		return tmc_point_is_doomed(&parent->id);
 	ret = tmc_point_load(backup->repo, &parent->id, &backup->parent, &backup->known);
 	if (ret < 0)
 		return ret;

@@ -22,6 +22,8 @@ enum tmc_object_type { /* four letters on disk */
 	TMC_OBJECT_PACK,
 	TMC_OBJECT_INDEX,
 	TMC_OBJECT_POINT,
+	TMC_OBJECT_DOOM,
+	TMC_OBJECT_LEDGER,
 	TMC_OBJECT_KEY,
 };
 
@@ -185,6 +187,25 @@ static_assert(sizeof(struct tmc_node_header_disk) == 16, "format");
 #define TMC_NODE_BYTES(count) ((uint32_t)(sizeof(struct tmc_node_header_disk) + \
 					  (count) * sizeof(struct tmc_id)))
 
+#define TMC_DOOM_BYTES_MAX (1u << 30)
+
+struct tmc_doom_disk { /* then so many ids of points, of indexes, of packs */
+	struct tmc_object_header_disk header;
+	le64_t generation;
+	le32_t nr_points;
+	le32_t nr_indexes;
+	le32_t nr_packs;
+	uint8_t zero[12];
+};
+static_assert(sizeof(struct tmc_doom_disk) == 160, "format");
+
+struct tmc_ledger_disk {
+	struct tmc_object_header_disk header;
+	le64_t generation;
+	uint8_t zero[24];
+};
+static_assert(sizeof(struct tmc_ledger_disk) == 160, "format");
+
 #define TMC_POINT_BYTES_MAX 65536u
 
 struct tmc_point_disk {
@@ -201,7 +222,8 @@ struct tmc_point_disk {
 	le64_t unreadable_chunks;
 	le32_t strings_bytes;
 	le32_t nr_strings;
-	uint8_t zero[64];
+	le64_t generation;
+	uint8_t zero[56];
 };
 static_assert(sizeof(struct tmc_point_disk) == 320, "format");
 

@@ -23,6 +23,8 @@
 struct member {
 	struct tmc_index *index;
 	_Atomic uint32_t *pack_bytes; /* by pack number; 0: not looked at, PACK_MISSING */
+	bool avoided; /* a doom lists it */
+	bool gone;    /* the latest refresh did not find it: the last one to ask */
 };
 
 #define PACK_MISSING 1u
@@ -35,6 +37,7 @@ struct tmc_index_set {
 	atomic_size_t latest;        /* number of the index with the latest hit */
 
 	pthread_rwlock_t lock; /* all below */
+	const struct tmc_dooms *avoided; /* or NULL */
 	struct member *members;
 	size_t nr, capacity;
 	uint64_t loaded_bytes;
@@ -76,9 +79,25 @@ static bool is_member_locked(const struct tmc_index_set *set, const struct tmc_i
 	return false;
 }
 
+void tmc_index_set_avoid(struct tmc_index_set *set, const struct tmc_dooms *dooms)
+{
+	pthread_rwlock_wrlock(&set->lock);
+	set->avoided = dooms;
+	for (size_t i = 0; i < set->nr; i++) {
+		struct member *member = &set->members[i];
+
+		member->avoided = tmc_dooms_list(dooms, TMC_STORE_INDEX, tmc_index_id(member->index));
+		for (uint32_t pack = 0; pack < tmc_index_nr_packs(member->index); pack++)
+			member->pack_bytes[pack] = 0;
+	}
+	pthread_rwlock_unlock(&set->lock);
+}
+
 static int add_locked(struct tmc_index_set *set, const struct tmc_id *id)
 {
-	struct member member;
+	struct member member = {
+		.avoided = set->avoided && tmc_dooms_list(set->avoided, TMC_STORE_INDEX, id),
+	};
 	uint64_t bytes;
 	int ret;
 
@@ -120,10 +139,15 @@ int tmc_index_set_refresh(struct tmc_index_set *set)
 		if (is_member_locked(set, &ids[i]))
 			continue;
 		ret = add_locked(set, &ids[i]);
-		if (ret == -EBADMSG) {
+		if (ret == -EBADMSG)
 			first_failure_note(&set->damage, ret);
+		if (ret == -EBADMSG || ret == -ENOENT) /* swept since it was listed */
 			ret = 0;
-		}
+	}
+	for (size_t i = 0; i < set->nr; i++) {
+		const struct tmc_id_list listed = { .ids = ids, .nr = nr };
+
+		set->members[i].gone = !tmc_id_list_has(&listed, tmc_index_id(set->members[i].index));
 	}
 	pthread_rwlock_unlock(&set->lock);
 	return ret;
@@ -182,16 +206,19 @@ int tmc_index_set_find_in(struct tmc_index_set *set, size_t number, enum tmc_blo
 	return find_in_index(set, member.index, type, id, ret_location);
 }
 
-static int find_once(struct tmc_index_set *set, enum tmc_blob_type type, const struct tmc_id *id,
-		     struct tmc_location *ret_location)
+static int find_once(struct tmc_index_set *set, bool gone, enum tmc_blob_type type,
+		     const struct tmc_id *id, struct tmc_location *ret_location)
 {
 	size_t latest = set->latest, number;
 	struct member member;
 	int damage = 0;
 
 	for (size_t n = 0; nth_member(set, n, latest, &number, &member); n++) {
-		int ret = find_in_index(set, member.index, type, id, ret_location);
+		int ret;
 
+		if (member.gone != gone)
+			continue;
+		ret = find_in_index(set, member.index, type, id, ret_location);
 		if (ret > 0) {
 			ret_location->number = number;
 			if (n)
@@ -208,12 +235,14 @@ int tmc_index_set_find(struct tmc_index_set *set, enum tmc_blob_type type, const
 		       struct tmc_location *ret_location)
 {
 	char digits[TMC_ID_TEXT];
-	int ret = find_once(set, type, id, ret_location);
+	int ret = find_once(set, false, type, id, ret_location);
 
 	if (ret <= 0) {
 		ret = tmc_index_set_refresh(set);
 		if (!ret)
-			ret = find_once(set, type, id, ret_location);
+			ret = find_once(set, false, type, id, ret_location);
+		if (!ret)
+			ret = find_once(set, true, type, id, ret_location);
 		if (!ret)
 			ret = first_failure_get(&set->damage);
 	}
@@ -231,7 +260,8 @@ static uint32_t look_at_pack(struct tmc_index_set *set, const struct tmc_id *pac
 	CLEANUP_CLOSE int fd = -1;
 	uint64_t bytes;
 
-	if (tmc_store_get(set->store, TMC_STORE_PACK, pack, &fd, &bytes) < 0)
+	if ((set->avoided && tmc_dooms_list(set->avoided, TMC_STORE_PACK, pack)) ||
+	    tmc_store_get(set->store, TMC_STORE_PACK, pack, &fd, &bytes) < 0)
 		return PACK_MISSING;
 	return bytes > UINT32_MAX ? UINT32_MAX : bytes < PACK_MISSING ? PACK_MISSING : (uint32_t)bytes;
 }
@@ -246,7 +276,8 @@ int tmc_index_set_has(struct tmc_index_set *set, enum tmc_blob_type type, const 
 		struct tmc_entry *entry = &location.entry;
 		uint32_t bytes;
 
-		if (find_in_index(set, member.index, type, id, &location) <= 0)
+		if (member.avoided || member.gone ||
+		    find_in_index(set, member.index, type, id, &location) <= 0)
 			continue;
 		bytes = member.pack_bytes[entry->pack];
 		if (!bytes) {

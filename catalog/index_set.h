@@ -8,6 +8,7 @@
 #define CATALOG_INDEX_SET_H
 
 #include "catalog/blob.h"
+#include "catalog/doom.h"
 #include "catalog/index.h"
 #include "catalog/store.h"
 
@@ -49,6 +50,13 @@ int tmc_index_set_find_in(struct tmc_index_set *set, size_t number, enum tmc_blo
  */
 int tmc_index_set_has(struct tmc_index_set *set, enum tmc_blob_type type,
 		      const struct tmc_id *id);
+
+/**
+ * For tmc_index_set_has() alone: nothing is found through an index, or in a pack, that
+ * one of the dooms lists, and what was remembered of packs is forgotten. dooms is
+ * borrowed.
+ */
+void tmc_index_set_avoid(struct tmc_index_set *set, const struct tmc_dooms *dooms);
 
 /** The indexes by number, 0 up; NULL at the end. They live as long as the set. */
 struct tmc_index *tmc_index_set_get(struct tmc_index_set *set, size_t number);

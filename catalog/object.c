@@ -26,6 +26,8 @@ static const char type_letters[][5] = {
 	[TMC_OBJECT_PACK] = "PACK",
 	[TMC_OBJECT_INDEX] = "INDX",
 	[TMC_OBJECT_POINT] = "POIN",
+	[TMC_OBJECT_DOOM] = "DOOM",
+	[TMC_OBJECT_LEDGER] = "LEDG",
 	[TMC_OBJECT_KEY] = "KEYS",
 };
 

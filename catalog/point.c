@@ -6,6 +6,8 @@
  */
 #include "catalog/point.h"
 
+#include "catalog/doom.h"
+#include "catalog/generation.h"
 #include "catalog/object.h"
 #include "catalog/repo.h"
 #include "common/cleanup.h"
@@ -82,7 +84,11 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 	};
 	size_t bytes = sizeof(image.fixed) + put_strings(point, &image);
 
-	return tmc_object_store(repo->store, repo->keys, &point_kind, &image, bytes, &point->id);
+	int ret = tmc_generation_get(repo, &point->generation);
+
+	image.fixed.generation = put_le64(++point->generation);
+	return ret ? ret : tmc_object_store(repo->store, repo->keys, &point_kind, &image, bytes,
+					    &point->id);
 }
 
 /* ------------------------------------------------------------------------ load */
@@ -132,6 +138,7 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 	point->read_bytes = get_le64(disk.read_bytes);
 	point->stored_bytes = get_le64(disk.stored_bytes);
 	point->unreadable_chunks = get_le64(disk.unreadable_chunks);
+	point->generation = get_le64(disk.generation);
 	tmc_tree_init(&tree, &disk.root, point->volume.volume_bytes, &repo->limits);
 	if (ret_tree)
 		*ret_tree = tree;
@@ -163,7 +170,23 @@ int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_po
 
 int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point)
 {
-	return tmc_point_load(repo, id, ret_point, NULL);
+	struct tmc_dooms dooms;
+	int ret = tmc_dooms_load(repo->store, repo->keys, &dooms);
+	bool doomed = tmc_dooms_list(&dooms, TMC_STORE_POINT, id);
+
+	tmc_dooms_clear(&dooms);
+	if (doomed)
+		return tmc_point_is_doomed(id);
+	return ret < 0 && ret != -EBADMSG ? ret : tmc_point_load(repo, id, ret_point, NULL);
+}
+
+int tmc_point_is_doomed(const struct tmc_id *id)
+{
+	char digits[TMC_ID_TEXT];
+
+	tmc_id_format(id, digits);
+	return failure_set(-ENOENT, "restore point %s has been given up by \"tidemark prune\" or "
+			   "\"tidemark forget\"", digits);
 }
 
 /* ---------------------------------------------------------------- list and find */
@@ -177,21 +200,30 @@ static int compare_points(const void *a, const void *b)
 	return memcmp(&point_a->id, &point_b->id, sizeof(point_a->id));
 }
 
-/* Points whose id begins with the digits. Those that cannot be read are left out. */
+/*
+ * Points whose id begins with the digits. Those that cannot be read, or are doomed, are
+ * left out. Dooms are listed first: a point that is gone by its doom's sweep is not in
+ * the list of points that comes later.
+ */
 static int list_points(struct tmc_repo *repo, const char *digits, struct tmc_point **ret_points,
 		       size_t *ret_nr)
 {
+	CLEANUP(tmc_dooms_clear) struct tmc_dooms dooms = { 0 };
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	struct tmc_point *points;
 	size_t nr_ids, nr = 0;
-	int damage = 0;
+	int damage;
 	int ret;
 
 	*ret_points = NULL;
 	*ret_nr = 0;
 	ret = tmc_keys_check(repo->keys);
-	if (!ret)
-		ret = tmc_store_list(repo->store, TMC_STORE_POINT, &ids, &nr_ids);
+	if (ret < 0)
+		return ret;
+	damage = tmc_dooms_load(repo->store, repo->keys, &dooms);
+	if (damage < 0 && damage != -EBADMSG)
+		return damage;
+	ret = tmc_store_list(repo->store, TMC_STORE_POINT, &ids, &nr_ids);
 	if (ret < 0)
 		return ret;
 	points = calloc(nr_ids ? nr_ids : 1, sizeof(*points));
@@ -201,7 +233,8 @@ static int list_points(struct tmc_repo *repo, const char *digits, struct tmc_poi
 		char text[TMC_ID_TEXT];
 
 		tmc_id_format(&ids[i], text);
-		if (strncmp(text, digits, strlen(digits)))
+		if (strncmp(text, digits, strlen(digits)) ||
+		    tmc_dooms_list(&dooms, TMC_STORE_POINT, &ids[i]))
 			continue;
 		ret = tmc_point_load(repo, &ids[i], &points[nr], NULL);
 		if (!ret)

@@ -11,10 +11,13 @@
 
 struct tmc_repo;
 
-/** Store point as an object, with the tree's root; sets point->id. */
+/** Store point as an object, with the tree's root; sets point->id and ->generation. */
 int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct tmc_point *point);
 
-/** Read and verify. ret_tree may be NULL. Errors: -ENOENT. */
+/** -ENOENT and its sentence. */
+int tmc_point_is_doomed(const struct tmc_id *id);
+
+/** Read and verify, doomed or not. ret_tree may be NULL. Errors: -ENOENT. */
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
 		   struct tmc_tree *ret_tree);
 

@@ -9,6 +9,7 @@
 
 #include "catalog/codec.h"
 #include "catalog/config.h"
+#include "catalog/session.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
@@ -78,6 +79,7 @@ static int open_parts(struct tmc_repo *repo, const char *path)
 	};
 	repo->compression = config.compression;
 	repo->ro_compat = config.ro_compat;
+	repo->heeds_sessions = config.heeds_sessions;
 	repo->config_digest = config.digest;
 	repo->keys = tmc_keys_create(&config.repo_id, config.encrypted);
 	if (!repo->keys)
@@ -114,8 +116,27 @@ void tmc_repo_close(struct tmc_repo *repo)
 	tmc_index_set_destroy(repo->indexes);
 	tmc_keys_destroy(repo->keys);
 	tmc_store_close(repo->store);
+	tmc_dooms_clear(&repo->avoided);
 	pthread_mutex_destroy(&repo->lock);
 	free(repo);
+}
+
+static int avoid_dooms(struct tmc_repo *repo)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	int ret;
+
+	tmc_dooms_clear(&repo->avoided);
+	ret = tmc_dooms_load(repo->store, repo->keys, &repo->avoided);
+	if (ret < 0)
+		return ret;
+	tmc_index_set_avoid(repo->indexes, &repo->avoided);
+	ids = calloc(repo->avoided.nr + 1, sizeof(*ids));
+	if (!ids)
+		return failure_set(-ENOMEM, "out of memory");
+	for (size_t i = 0; i < repo->avoided.nr; i++)
+		ids[i] = repo->avoided.dooms[i].id;
+	return tmc_session_avoid(tmc_store_session(repo->store), ids, repo->avoided.nr);
 }
 
 int tmc_repo_enter(struct tmc_repo *repo, const char *task)
@@ -126,6 +147,8 @@ int tmc_repo_enter(struct tmc_repo *repo, const char *task)
 	if (repo->entered)
 		return 0;
 	ret = tmc_store_enter(repo->store, task);
+	if (!ret)
+		ret = avoid_dooms(repo);
 	repo->entered = !ret;
 	return ret;
 }

@@ -8,6 +8,7 @@
 #define CATALOG_REPO_H
 
 #include "catalog/blob.h"
+#include "catalog/doom.h"
 #include "catalog/index_set.h"
 #include "catalog/keys.h"
 #include "catalog/pack.h"
@@ -25,8 +26,10 @@ struct tmc_repo { /* constant once open and unlocked, as far as nothing else is 
 	uint64_t ro_compat; /* unknown bits: read only */
 	struct tmc_index_set *indexes;
 	struct tmc_pack_cache *packs;
-	pthread_mutex_t lock; /* all below */
+	bool heeds_sessions; /* whoever writes here does */
+	pthread_mutex_t lock; /* entered, and making what follows; then it is constant */
 	bool entered;
+	struct tmc_dooms avoided; /* by the session: invariant 3 of docs/repository.md */
 };
 
 /**

@@ -300,7 +300,7 @@ int tmc_session_avoid(struct tmc_session *session, const struct tmc_id *dooms, s
 	memcpy(p, AVOIDS_END, strlen(AVOIDS_END));
 	snprintf(draft, sizeof(draft), "%s/avoids.new", session->directory);
 	snprintf(name, sizeof(name), "%s/avoids", session->directory);
-	fd = io_open(root_of(session), draft, O_WRONLY | O_CREAT | O_EXCL);
+	fd = io_open(root_of(session), draft, O_WRONLY | O_CREAT | O_TRUNC);
 	ret = fd < 0 ? fd : io_write_full(fd, text, bytes, 0);
 	if (!ret)
 		ret = io_rename_new(root_of(session), draft, root_of(session), name);

@@ -16,7 +16,26 @@ enum tmc_store_kind {
 	TMC_STORE_PACK,
 	TMC_STORE_INDEX,
 	TMC_STORE_POINT,
+	TMC_STORE_DOOM,
+	TMC_STORE_LEDGER,
 };
+
+enum tmc_store_call {
+	TMC_STORE_CALL_ENTER,
+	TMC_STORE_CALL_LIST,
+	TMC_STORE_CALL_SEAL,
+	TMC_STORE_CALL_REMOVE,
+	TMC_STORE_CALL_CLOSE,
+};
+
+/** What a test puts in between; NULL members are not called. Set before threads start. */
+struct tmc_store_hooks {
+	/** Before a call that others can tell from its not being there. */
+	void (*before)(enum tmc_store_call call, enum tmc_store_kind kind);
+	/** A list as it will be returned; it may shrink, or the call fail. */
+	int (*listed)(enum tmc_store_kind kind, struct tmc_id *ids, size_t *nr);
+};
+extern struct tmc_store_hooks tmc_store_hooks;
 
 struct tmc_store; /**< may be shared by threads */
 struct tmc_session;
@@ -50,7 +69,10 @@ const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kin
 int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
 		  int *ret_fd, uint64_t *ret_bytes);
 
-/** The ids of all objects of a kind, in ascending order; freed with free(). */
+/**
+ * The ids of all objects of a kind, in ascending order; freed with free(). Kinds
+ * that older repositories have no directory for are none.
+ */
 int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
 		   size_t *ret_nr);
 
@@ -78,6 +100,22 @@ void tmc_store_discard(struct tmc_draft *draft);
 int tmc_store_sync_packs(struct tmc_store *store, const uint64_t first_bytes[4]);
 /** Make the names of all indexes durable, those of other writers too (invariant 5). */
 int tmc_store_sync_index(struct tmc_store *store);
+
+/** The same for any kind. */
+int tmc_store_sync(struct tmc_store *store, enum tmc_store_kind kind);
+
+/**
+ * For the sweep of a doom alone. One that is not there is no error. Durable after
+ * tmc_store_sync.
+ */
+int tmc_store_remove(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id);
+
+/** Have the next list of a kind come from the server of a network file system. */
+int tmc_store_look_afresh(struct tmc_store *store, enum tmc_store_kind kind);
+
+/** When an object was written, by the store's clock. Errors: -ENOENT. */
+int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
+		   uint64_t *ret_ns);
 
 /** A file without a name for what does not fit in memory. */
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd);

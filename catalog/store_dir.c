@@ -42,6 +42,17 @@ struct tmc_draft {
 	char name[NAME_BYTES];
 };
 
+struct tmc_store_hooks tmc_store_hooks;
+
+static const char *const kind_directories[] = {
+	[TMC_STORE_CONFIG] = ".",
+	[TMC_STORE_PACK] = "packs",
+	[TMC_STORE_INDEX] = "index",
+	[TMC_STORE_POINT] = "points",
+	[TMC_STORE_DOOM] = "doom",
+	[TMC_STORE_LEDGER] = "ledger",
+};
+
 static const char *const directories[] = { "packs", "index", "points", "sessions" };
 
 int tmc_store_error(const struct tmc_store *store, int error, const char *verb, const char *name)
@@ -67,20 +78,12 @@ static void object_name(enum tmc_store_kind kind, const struct tmc_id *id,
 
 	if (kind != TMC_STORE_CONFIG)
 		tmc_id_format(id, digits);
-	switch (kind) {
-	case TMC_STORE_CONFIG:
+	if (kind == TMC_STORE_CONFIG)
 		strcpy(ret_name, "config");
-		break;
-	case TMC_STORE_PACK:
+	else if (kind == TMC_STORE_PACK)
 		snprintf(ret_name, NAME_BYTES, "packs/%.2s/%s", digits, digits);
-		break;
-	case TMC_STORE_INDEX:
-		snprintf(ret_name, NAME_BYTES, "index/%s", digits);
-		break;
-	case TMC_STORE_POINT:
-		snprintf(ret_name, NAME_BYTES, "points/%s", digits);
-		break;
-	}
+	else
+		snprintf(ret_name, NAME_BYTES, "%s/%s", kind_directories[kind], digits);
 }
 
 const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kind kind,
@@ -91,6 +94,18 @@ const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kin
 	object_name(kind, id, name);
 	snprintf(ret_text, TMC_STORE_TEXT, "%s/%s", store->path, name);
 	return ret_text;
+}
+
+/* Kinds that came after the first repositories: their directory is made when needed. */
+static bool is_late_kind(enum tmc_store_kind kind)
+{
+	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER;
+}
+
+static void call_hook(enum tmc_store_call call, enum tmc_store_kind kind)
+{
+	if (tmc_store_hooks.before)
+		tmc_store_hooks.before(call, kind);
 }
 
 /* ------------------------------------------------------------------- directory */
@@ -208,6 +223,8 @@ void tmc_store_close(struct tmc_store *store)
 {
 	if (!store)
 		return;
+	if (store->session)
+		call_hook(TMC_STORE_CALL_CLOSE, TMC_STORE_CONFIG);
 	tmc_session_end(store->session);
 	pthread_mutex_destroy(&store->lock);
 	close(store->root_fd);
@@ -232,6 +249,7 @@ int tmc_store_enter(struct tmc_store *store, const char *task)
 	LOCK_SCOPE(&store->lock);
 	if (store->session)
 		return 0;
+	call_hook(TMC_STORE_CALL_ENTER, TMC_STORE_CONFIG);
 	ret = tmc_session_begin(store, task, &session);
 	if (!ret)
 		store->session = session;
@@ -355,14 +373,18 @@ int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc
 	char name[NAME_BYTES];
 	int ret = 0;
 
+	call_hook(TMC_STORE_CALL_LIST, kind);
 	if (kind == TMC_STORE_PACK) {
 		for (int first = 0; !ret && first < 256; first++) {
 			snprintf(name, sizeof(name), "packs/%02x", first);
 			ret = list_directory(store, name, first, &list);
 		}
-	} else {
-		ret = list_directory(store, kind == TMC_STORE_INDEX ? "index" : "points", -1, &list);
+	} else if (!is_late_kind(kind) ||
+		   !faccessat(store->root_fd, kind_directories[kind], F_OK, 0) || errno != ENOENT) {
+		ret = list_directory(store, kind_directories[kind], -1, &list);
 	}
+	if (!ret && tmc_store_hooks.listed)
+		ret = tmc_store_hooks.listed(kind, list.ids, &list.nr);
 	if (ret < 0) {
 		free(list.ids);
 		return ret;
@@ -470,6 +492,16 @@ static int name_draft(struct tmc_draft *draft, const char *name)
 	return 0;
 }
 
+static int make_directory(struct tmc_store *store, const char *name)
+{
+	int ret = io_mkdir(store->root_fd, name);
+
+	if (ret == -EEXIST)
+		return 0;
+	return ret < 0 ? tmc_store_error(store, ret, "make directory", name) :
+			 sync_directory(store, ".");
+}
+
 int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const struct tmc_id *id)
 {
 	__attribute__((cleanup(draft_cleanup))) struct tmc_draft *draft = arg_draft;
@@ -477,9 +509,14 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 	char name[NAME_BYTES];
 	int ret;
 
+	call_hook(TMC_STORE_CALL_SEAL, kind);
 	ret = io_sync(draft->fd);
 	if (ret < 0)
 		return tmc_store_error(store, ret, "sync", draft->name);
+	if (is_late_kind(kind))
+		ret = make_directory(store, kind_directories[kind]);
+	if (ret < 0)
+		return ret;
 	object_name(kind, id, name);
 	if (kind == TMC_STORE_PACK) {
 		char directory[] = "packs/xx";
@@ -492,7 +529,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 	ret = name_draft(draft, name);
 	if (ret < 0 || kind == TMC_STORE_PACK || kind == TMC_STORE_INDEX)
 		return ret;
-	ret = sync_directory(store, kind == TMC_STORE_CONFIG ? "." : "points");
+	ret = sync_directory(store, kind_directories[kind]);
 	if (ret < 0)
 		io_unlink(store->root_fd, name);
 	return ret;
@@ -516,6 +553,53 @@ int tmc_store_sync_packs(struct tmc_store *store, const uint64_t first_bytes[4])
 int tmc_store_sync_index(struct tmc_store *store)
 {
 	return sync_directory(store, "index");
+}
+
+int tmc_store_sync(struct tmc_store *store, enum tmc_store_kind kind)
+{
+	static const uint64_t all[4] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+
+	return kind == TMC_STORE_PACK ? tmc_store_sync_packs(store, all) :
+					sync_directory(store, kind_directories[kind]);
+}
+
+int tmc_store_remove(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	char name[NAME_BYTES];
+	int ret;
+
+	call_hook(TMC_STORE_CALL_REMOVE, kind);
+	object_name(kind, id, name);
+	ret = io_unlink(store->root_fd, name);
+	return ret < 0 && ret != -ENOENT ? tmc_store_error(store, ret, "remove", name) : 0;
+}
+
+/* A change of our own makes the kernel drop what it remembers of a directory. */
+int tmc_store_look_afresh(struct tmc_store *store, enum tmc_store_kind kind)
+{
+	char name[NAME_BYTES];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/.look", kind_directories[kind]);
+	fd = io_open(store->root_fd, name, O_WRONLY | O_CREAT);
+	if (fd < 0)
+		return tmc_store_error(store, fd, "make", name);
+	close(fd);
+	io_unlink(store->root_fd, name);
+	return 0;
+}
+
+int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
+		   uint64_t *ret_ns)
+{
+	char name[NAME_BYTES];
+	struct stat st;
+
+	object_name(kind, id, name);
+	if (fstatat(store->root_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return tmc_store_error(store, -errno, "look at", name);
+	*ret_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+	return 0;
 }
 
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd)

@@ -147,6 +147,7 @@ struct tmc_point {
 	uint64_t read_bytes;    /**< handed in by the agent */
 	uint64_t stored_bytes;  /**< bytes that this point added to packs */
 	uint64_t unreadable_chunks;
+	uint64_t generation;    /**< above that of all that the repository had before; 0: unknown */
 	/**
 	 * What the points of one cut over several volumes share: "<32 hex digits>-<n>", n
 	 * being how many volumes it was made over. Empty: a cut of one volume.

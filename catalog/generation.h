@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The number that grows with each point and each doom: invariant 10 of
+ * docs/repository.md.
+ */
+#ifndef CATALOG_GENERATION_H
+#define CATALOG_GENERATION_H
+
+#include "tidemark.h"
+
+/**
+ * The highest that the repository shows; 0 where there is none. Points that cannot
+ * be read do not count.
+ */
+int tmc_generation_get(struct tmc_repo *repo, uint64_t *ret_generation);
+
+/** Write down that it has been reached, and remove older such notes. */
+int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation);
+
+#endif
