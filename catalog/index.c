@@ -246,6 +246,17 @@ uint32_t tmc_index_nr_packs(const struct tmc_index *index)
 	return index->nr_packs;
 }
 
+uint32_t tmc_index_nr_filter_blocks(const struct tmc_index *index)
+{
+	return index->nr_filter_blocks;
+}
+
+int tmc_index_read_filter(struct tmc_index *index, uint32_t nth,
+			  struct tmc_index_filter_disk *ret_filter)
+{
+	return read_block(index, filter_block(index, nth), ret_filter);
+}
+
 static uint32_t entries_in_block(const struct tmc_index *index, uint64_t block)
 {
 	uint64_t left = index->nr_entries - (block - 1) * TMC_INDEX_BLOCK_ENTRIES;
@@ -318,7 +329,7 @@ static void narrow(struct tmc_index *index, const struct tmc_id *id, uint64_t *l
 	uint64_t first;
 	uint32_t nr;
 
-	if (read_block(index, filter_block(index, key.block), &filter) < 0 ||
+	if (tmc_index_read_filter(index, key.block, &filter) < 0 ||
 	    !tmc_index_filter_find(&filter, index->nr_entries, &key, &first, &nr))
 		return;
 	*low = 1 + first / TMC_INDEX_BLOCK_ENTRIES;

@@ -28,6 +28,11 @@ const struct tmc_id *tmc_index_id(const struct tmc_index *index);
 uint64_t tmc_index_bytes(const struct tmc_index *index);
 uint64_t tmc_index_nr_entries(const struct tmc_index *index);
 uint32_t tmc_index_nr_packs(const struct tmc_index *index);
+uint32_t tmc_index_nr_filter_blocks(const struct tmc_index *index);
+
+/** Read filter block nth, which there is. */
+int tmc_index_read_filter(struct tmc_index *index, uint32_t nth,
+			  struct tmc_index_filter_disk *ret_filter);
 
 /**
  * Find a blob. Returns 1 with its entry and position (ret_position may be NULL), 0

@@ -153,6 +153,16 @@ int tmc_index_set_refresh(struct tmc_index_set *set)
 	return ret;
 }
 
+int tmc_index_set_add(struct tmc_index_set *set, const struct tmc_id *id)
+{
+	int ret;
+
+	pthread_rwlock_wrlock(&set->lock);
+	ret = add_locked(set, id);
+	pthread_rwlock_unlock(&set->lock);
+	return ret;
+}
+
 static bool get_member(struct tmc_index_set *set, size_t number, struct member *ret_member)
 {
 	bool found;

@@ -25,6 +25,9 @@ void tmc_index_set_destroy(struct tmc_index_set *set);
  */
 int tmc_index_set_refresh(struct tmc_index_set *set);
 
+/** Open one index object, in a set that is never refreshed. */
+int tmc_index_set_add(struct tmc_index_set *set, const struct tmc_id *id);
+
 struct tmc_location {
 	struct tmc_entry entry; /* valid within the limits; its pack counts in index */
 	struct tmc_index *index;

@@ -68,18 +68,23 @@ static void *open_block(struct tmc_index_writer *writer)
 	return writer->blocks[writer->nr_pending];
 }
 
-static int finish_block(struct tmc_index_writer *writer)
+static int push_block(struct tmc_index_writer *writer)
 {
-	uint8_t *block = open_block(writer);
-	int ret = tmc_index_block_seal(block, writer->nr_blocks, &writer->header, writer->aead);
+	int ret = 0;
 
-	if (ret < 0)
-		return ret;
 	writer->nr_blocks++;
 	if (++writer->nr_pending == NR_BLOCKS)
 		ret = flush(writer);
 	memset(open_block(writer), 0, TMC_INDEX_BLOCK_BYTES);
 	return ret;
+}
+
+static int finish_block(struct tmc_index_writer *writer)
+{
+	int ret = tmc_index_block_seal(open_block(writer), writer->nr_blocks, &writer->header,
+				       writer->aead);
+
+	return ret ? ret : push_block(writer);
 }
 
 int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int scratch_fd,
@@ -129,14 +134,42 @@ int tmc_index_writer_begin(struct tmc_store *store, struct tmc_keys *keys, int s
 	return 0;
 }
 
+/* Sealed for where it will stand, which is known before. */
+static uint64_t filter_number(const struct tmc_index_writer *writer, uint32_t nth)
+{
+	return 1 + (writer->nr_entries + TMC_INDEX_BLOCK_ENTRIES - 1) / TMC_INDEX_BLOCK_ENTRIES +
+	       (writer->nr_packs + (uint64_t)TMC_INDEX_BLOCK_PACKS - 1) / TMC_INDEX_BLOCK_PACKS + nth;
+}
+
 static int keep_filter_block(struct tmc_index_writer *writer)
 {
 	struct tmc_filter_builder *filter = &writer->filter;
-	int ret = io_write_full(writer->filter_fd, &filter->filter, sizeof(filter->filter),
-				(uint64_t)filter->block * TMC_INDEX_BLOCK_BYTES);
+	int ret = tmc_index_block_seal(&filter->filter, filter_number(writer, filter->block),
+				       &writer->header, writer->aead);
 
+	if (ret < 0)
+		return ret;
+	ret = io_write_full(writer->filter_fd, &filter->filter, sizeof(filter->filter),
+			    (uint64_t)filter->block * TMC_INDEX_BLOCK_BYTES);
 	tmc_filter_builder_done(filter);
 	return ret < 0 ? scratch_failed(ret) : 0;
+}
+
+/* A scratch file is as little to be trusted as any: what it changes would hide entries. */
+static int take_filter_block(struct tmc_index_writer *writer, uint32_t nth)
+{
+	struct tmc_index_filter_disk check;
+	int ret = io_read_full(writer->filter_fd, open_block(writer), TMC_INDEX_BLOCK_BYTES,
+			       (uint64_t)nth * TMC_INDEX_BLOCK_BYTES);
+
+	if (ret < 0)
+		return scratch_failed(ret);
+	memcpy(&check, open_block(writer), sizeof(check));
+	ret = tmc_index_block_open(&check, writer->nr_blocks, &writer->header, writer->aead);
+	if (ret < 0)
+		return failure_set(ret, "a scratch file of the repository is not what was written "
+				   "to it: check its disk and this machine's memory");
+	return push_block(writer);
 }
 
 static int add_to_filter(struct tmc_index_writer *writer, const struct tmc_id *id)
@@ -156,11 +189,8 @@ static int add_filter_blocks(struct tmc_index_writer *writer)
 
 	while (!ret && writer->filter.block < writer->filter.nr_filter_blocks)
 		ret = keep_filter_block(writer);
-	for (uint64_t i = 0; !ret && i < writer->filter.nr_filter_blocks; i++) {
-		ret = io_read_full(writer->filter_fd, open_block(writer), TMC_INDEX_BLOCK_BYTES,
-				   i * TMC_INDEX_BLOCK_BYTES);
-		ret = ret < 0 ? scratch_failed(ret) : finish_block(writer);
-	}
+	for (uint32_t i = 0; !ret && i < writer->filter.nr_filter_blocks; i++)
+		ret = take_filter_block(writer, i);
 	return ret;
 }
 

@@ -4,8 +4,9 @@
  *
  * The footer is proved first (the pack's name is its hash); then each blob that it
  * lists is read, in large sequential reads, and compared with it. Where the footer
- * is damaged, the blobs are walked by their own headers as far as that goes: a
- * restore, which takes places from the index, does not need the footer.
+ * is damaged, the blobs are walked by their own headers, and where one of those is
+ * damaged as well, the next is looked for: a restore, which takes places from the
+ * index, does not need the footer.
  */
 #include "catalog/pack_check.h"
 
@@ -217,12 +218,31 @@ static int check_listed(struct tmc_pack_checker *checker)
 	return 0;
 }
 
+/* The next offset, from this one on, where a blob may begin; false at the end. */
+static bool seek_blob(struct tmc_pack_checker *checker, uint64_t *offset)
+{
+	const void *disk = NULL;
+
+	while (*offset <= UINT32_MAX &&
+	       !get_bytes(checker, *offset, sizeof(struct tmc_blob_header_disk), &disk)) {
+		size_t bytes = checker->window_bytes - (*offset - checker->window_offset);
+		const void *found = memmem(disk, bytes, TMC_BLOB_MAGIC, sizeof(TMC_BLOB_MAGIC) - 1);
+
+		if (found) {
+			*offset += (uint64_t)((const uint8_t *)found - (const uint8_t *)disk);
+			return *offset <= UINT32_MAX;
+		}
+		*offset += bytes - (sizeof(TMC_BLOB_MAGIC) - 2);
+	}
+	return false;
+}
+
+/* What is found inside of another blob's payload is what its id says all the same. */
 static void walk_blobs(struct tmc_pack_checker *checker)
 {
 	uint64_t offset = sizeof(struct tmc_object_header_disk);
 
-	while (offset + sizeof(struct tmc_blob_header_disk) <= checker->pack->bytes &&
-	       offset <= UINT32_MAX) {
+	while (seek_blob(checker, &offset)) {
 		struct tmc_entry entry = { .offset = (uint32_t)offset };
 		struct tmc_blob_header_disk header;
 		const void *disk = NULL;
@@ -230,12 +250,12 @@ static void walk_blobs(struct tmc_pack_checker *checker)
 		if (get_bytes(checker, offset, sizeof(header), &disk) < 0)
 			return;
 		memcpy(&header, disk, sizeof(header));
-		if (memcmp(header.magic, TMC_BLOB_MAGIC, sizeof(header.magic)) ||
-		    !tmc_blob_info_get(&header.info, &header.id, &entry.blob) ||
+		offset++;
+		if (!tmc_blob_info_get(&header.info, &header.id, &entry.blob) ||
 		    !tmc_blob_is_valid(&entry.blob, &checker->repo->limits))
-			return;
+			continue;
 		check_blob(checker, &entry);
-		offset += tmc_blob_disk_bytes(&entry.blob);
+		offset = entry.offset + tmc_blob_disk_bytes(&entry.blob);
 	}
 }
 

@@ -117,6 +117,10 @@ int tmc_store_look_afresh(struct tmc_store *store, enum tmc_store_kind kind);
 int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
 		   uint64_t *ret_ns);
 
+/** Move a damaged object to aside/<its directory>-<its name>, durably. Nobody reads there. */
+int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind,
+			const struct tmc_id *id);
+
 /** A file without a name for what does not fit in memory. */
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd);
 

@@ -602,6 +602,30 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 	return 0;
 }
 
+/* Until the second sync both names may come back after a crash, never none. */
+int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	char name[NAME_BYTES], aside[NAME_BYTES + 16], directory[NAME_BYTES], *slash;
+	int ret;
+
+	object_name(kind, id, name);
+	snprintf(aside, sizeof(aside), "aside/%.*s-%s", (int)strcspn(name, "/"), name,
+		 strrchr(name, '/') + 1);
+	snprintf(directory, sizeof(directory), "%s", name);
+	slash = strrchr(directory, '/');
+	*slash = '\0';
+	ret = make_directory(store, "aside");
+	if (!ret)
+		ret = sync_directory(store, "."); /* whoever made it */
+	if (ret < 0)
+		return ret;
+	ret = io_rename_new(store->root_fd, name, store->root_fd, aside);
+	if (ret < 0)
+		return tmc_store_error(store, ret, "put aside", name);
+	ret = sync_directory(store, "aside");
+	return ret ? ret : sync_directory(store, directory);
+}
+
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd)
 {
 	char name[NAME_BYTES];

@@ -13,6 +13,7 @@
  * adds meanwhile is either seen with all that it needs or not at all.
  */
 #include "catalog/index.h"
+#include "catalog/index_check.h"
 #include "catalog/pack_check.h"
 #include "catalog/point.h"
 #include "catalog/proof.h"
@@ -30,7 +31,6 @@
 #include <sys/random.h>
 
 #define WORKERS_MAX 16
-#define READ_BYTES  (1u << 20)
 
 struct verify {
 	struct tmc_repo *repo;
@@ -273,55 +273,6 @@ static void note_orphans(struct verify *verify)
 
 /* --------------------------------------------------------------------- indexes */
 
-static int check_index_bytes(struct verify *verify, int fd, uint64_t bytes,
-			     const struct tmc_id *id, const char *what)
-{
-	CLEANUP_HASH struct tmc_hash *hash = tmc_hash_create(verify->repo->keys);
-	CLEANUP_FREE uint8_t *data = malloc(READ_BYTES);
-	struct tmc_id real_id;
-	int ret;
-
-	if (!hash || !data)
-		return failure_set(-ENOMEM, "out of memory");
-	ret = tmc_hash_start(hash);
-	for (uint64_t offset = 0; offset < bytes && !ret;) {
-		size_t part = bytes - offset < READ_BYTES ? (size_t)(bytes - offset) : READ_BYTES;
-
-		ret = io_read_full(fd, data, part, offset);
-		if (ret < 0)
-			return failure_set(ret, "cannot read %s: %s", what, strerror(-ret));
-		ret = tmc_hash_update(hash, data, part);
-		offset += part;
-	}
-	note_progress(verify, bytes, bytes);
-	if (!ret)
-		ret = tmc_hash_finish(hash, &real_id);
-	if (ret < 0)
-		return ret;
-	return tmc_id_equal(&real_id, id) ? 0 :
-	       failure_set(-EBADMSG, "%s is damaged: it is not what its name says", what);
-}
-
-/* The hash proves that it is as written; opening it proves that it makes sense. */
-static int check_index(struct verify *verify, const struct tmc_id *id)
-{
-	CLEANUP_CLOSE int fd = -1;
-	struct tmc_index *index;
-	char text[TMC_STORE_TEXT];
-	uint64_t bytes;
-	int ret = tmc_store_get(verify->repo->store, TMC_STORE_INDEX, id, &fd, &bytes);
-
-	if (ret < 0)
-		return ret;
-	tmc_store_describe(verify->repo->store, TMC_STORE_INDEX, id, text);
-	ret = check_index_bytes(verify, fd, bytes, id, text);
-	if (!ret)
-		ret = tmc_index_open(verify->repo->store, verify->repo->keys, id, &index);
-	if (!ret)
-		tmc_index_close(index);
-	return ret;
-}
-
 /* An entry whose pack is damaged has been reported with the pack. */
 static int check_indexes(struct verify *verify)
 {
@@ -332,7 +283,10 @@ static int check_indexes(struct verify *verify)
 	if (ret < 0)
 		return ret;
 	for (size_t i = 0; i < nr; i++) {
-		ret = check_index(verify, &ids[i]);
+		uint64_t bytes = 0;
+
+		ret = tmc_index_check(verify->repo->store, verify->repo->keys, &ids[i], &bytes);
+		note_progress(verify, bytes, bytes);
 		if (ret == -ENOMEM)
 			return ret;
 		if (ret < 0)

@@ -22,6 +22,7 @@ enum exit_status command_backup(int argc, char **argv);
 enum exit_status command_points(int argc, char **argv);
 enum exit_status command_restore(int argc, char **argv);
 enum exit_status command_verify(int argc, char **argv);
+enum exit_status command_repair(int argc, char **argv);
 enum exit_status command_stats(int argc, char **argv);
 enum exit_status command_diff(int argc, char **argv);
 enum exit_status command_status(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
 	{"diff", command_diff, "tell where two restore points differ"},
 	{"restore", command_restore, "put a restore point on a device or into a file"},
 	{"verify", command_verify, "prove that restore points can be restored"},
+	{"repair", command_repair, "make usable what is left of a damaged repository"},
 	{"status", command_status, "list the attached devices"},
 	{"detach", command_detach, "stop tracking a device"},
 };

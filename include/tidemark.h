@@ -378,6 +378,27 @@ int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned in
 	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
 	       void *context, struct tmc_verify_result *ret_result);
 
+/* -------------------------------------------------------------------- repair */
+
+struct tmc_index_repair {
+	uint64_t packs;         /**< looked at */
+	uint64_t damaged_packs; /**< in part: what can be read of them is indexed all the same */
+	uint64_t added_blobs;   /**< chunks and nodes that no intact index knew */
+	uint64_t put_aside;     /**< index objects, damaged, moved to aside/ */
+};
+
+/**
+ * Rebuild what is lost or damaged of the index from the packs: one new index object
+ * of all that no intact one knows; damaged ones are put aside once that is durable.
+ * Reads footers and tree nodes of all packs, and every byte of packs whose footer is
+ * damaged.
+ * damage() is called for each damaged thing, with a sentence; NULL: nobody asks.
+ * ret_result is set in every case. Errors: -EBADMSG (packs are damaged; the index is
+ * rebuilt nevertheless), -EPROTONOSUPPORT (only a newer version may write there).
+ */
+int tmc_repair_index(struct tmc_repo *repo, void (*damage)(void *context, const char *text),
+		     void *context, struct tmc_index_repair *ret_result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,9 @@
 #include "repo_fixture.h"
 
 #include "catalog/blob_set.h"
+#include "catalog/id.h"
+#include "catalog/index_block.h"
+#include "catalog/index_check.h"
 #include "catalog/index_writer.h"
 #include "catalog/repo.h"
 #include "common/io.h"
@@ -213,6 +216,71 @@ static void a_damaged_filter_costs_time_and_nothing_else(void **state)
 	tmc_repo_close(repo);
 }
 
+/* As written by somebody whose filters are wrong: checksum and name are right. */
+static void a_filter_that_lies_is_found_by_a_check(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct file_list *list = malloc(sizeof(*list));
+	uint64_t block = 1 + 257 + 3 + 2, checked;
+	struct tmc_id id;
+	char path[300], digits[TMC_ID_TEXT];
+	uint8_t *data;
+	size_t bytes;
+
+	write_index(repo, 20000);
+	list_files(fixture, "index", list);
+	data = read_file(list->paths[0], &bytes);
+	assert_int_equal(bytes, (1 + 257 + 3 + 7) * 4096);
+	data[block * 4096 + 700] ^= 1;
+	assert_success(tmc_index_block_seal(data + block * 4096, block, (void *)data, NULL));
+	SHA256(data, bytes, id.bytes);
+	tmc_id_format(&id, digits);
+	snprintf(path, sizeof(path), "%s/index/%s", fixture->path, digits);
+	write_file(path, data, bytes);
+	assert_int_equal(tmc_index_check(repo->store, repo->keys, &id, &checked), -EBADMSG);
+	assert_non_null(strstr(tmc_error_text(), "filter block 2 is not of its entries"));
+	tmc_id_parse(strrchr(list->paths[0], '/') + 1, &id);
+	assert_success(tmc_index_check(repo->store, repo->keys, &id, &checked));
+	free(data);
+	free(list);
+	tmc_repo_close(repo);
+}
+
+static ssize_t lying_pread(int fd, void *data, size_t bytes, off_t offset)
+{
+	ssize_t ret = io_ops_system.pread(fd, data, bytes, offset);
+
+	if (ret == 4096 && offset == 4096)
+		((uint8_t *)data)[700] ^= 1;
+	return ret;
+}
+
+static void a_scratch_file_that_lies_fails_the_index(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct io_ops lying = io_ops_system;
+	struct tmc_index_writer *writer;
+
+	assert_success(tmc_index_writer_begin(repo->store, repo->keys, -1, 20000, 0, 0,
+					      &writer));
+	for (uint64_t i = 0; i < 20000; i++) {
+		struct tmc_entry entry = nth_entry(0);
+
+		for (int byte = 0; byte < 4; byte++) /* ascending, spread over the range of ids */
+			entry.blob.id.bytes[byte] = (uint8_t)(i * 214748 >> (24 - 8 * byte));
+		assert_success(tmc_index_writer_add(writer, &entry));
+	}
+	lying.pread = lying_pread;
+	io_ops = &lying;
+	assert_int_equal(tmc_index_writer_finish(writer, NULL), -EBADMSG);
+	io_ops = &io_ops_system;
+	tmc_index_writer_destroy(writer);
+	assert_int_equal(count_files(fixture, "index"), 0);
+	tmc_repo_close(repo);
+}
+
 /* All but the last six bytes the same: so they come into one filter block, which overflows. */
 static struct tmc_entry crowded_entry(uint64_t nth)
 {
@@ -307,6 +375,8 @@ int main(void)
 		T(lookups_on_disk_and_in_memory),
 		T(one_read_tells_what_is_not_here_and_two_what_is),
 		T(a_damaged_filter_costs_time_and_nothing_else),
+		T(a_scratch_file_that_lies_fails_the_index),
+		T(a_filter_that_lies_is_found_by_a_check),
 		T(ids_that_crowd_into_one_filter_are_found),
 		T(a_blob_is_claimed_once_however_many_runs),
 		T(a_set_without_blobs_writes_no_index),
