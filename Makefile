@@ -11,6 +11,7 @@
 #   make bench-overhead  what the module costs a request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
 #   make bench-catalog   what the catalog costs beside borg and restic; SIZE=4G
+#   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
 #   make install         DESTDIR= PREFIX= LIBDIR=; install-library: that alone
 #
 # KVER=  kernel release to build the module for; KDIR= its build directory;

@@ -19,6 +19,7 @@
 
 struct tmc_read_plan {
 	uint32_t nr_pieces, next;
+	uint32_t nr_max; /* of pieces, this time */
 	uint32_t nr_packs;
 	struct tmc_piece pieces[TMC_PLAN_PIECES];
 	struct tmc_id packs[TMC_PLAN_PIECES]; /* by order */
@@ -27,7 +28,11 @@ struct tmc_read_plan {
 
 struct tmc_read_plan *tmc_read_plan_create(void)
 {
-	return calloc(1, sizeof(struct tmc_read_plan));
+	struct tmc_read_plan *plan = calloc(1, sizeof(*plan));
+
+	if (plan)
+		plan->nr_max = TMC_PLAN_FIRST;
+	return plan;
 }
 
 void tmc_read_plan_destroy(struct tmc_read_plan *plan)
@@ -49,7 +54,7 @@ bool tmc_read_plan_add(struct tmc_read_plan *plan, uint64_t chunk,
 {
 	uint32_t *slot;
 
-	if (plan->nr_pieces == TMC_PLAN_PIECES)
+	if (plan->nr_pieces == plan->nr_max)
 		return false;
 	slot = slot_of_pack(plan, &location->pack);
 	if (!*slot) {
@@ -141,6 +146,8 @@ int tmc_read_plan_next(struct tmc_read_plan *plan, struct tmc_read **ret_read)
 
 void tmc_read_plan_clear(struct tmc_read_plan *plan)
 {
+	if (plan->nr_max < TMC_PLAN_PIECES)
+		plan->nr_max *= 2;
 	plan->nr_pieces = 0;
 	plan->nr_packs = 0;
 	plan->next = 0;

@@ -26,6 +26,7 @@ struct tmc_read {
 	struct tmc_piece pieces[]; /* sorted by chunk */
 };
 
+#define TMC_PLAN_FIRST  64u /* pieces; twice as many each time it is cleared: the first byte comes soon */
 #define TMC_PLAN_PIECES 16384u
 #define TMC_READ_BYTES  (1u << 20) /* a read is larger only for one larger blob */
 

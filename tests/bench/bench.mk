@@ -4,8 +4,9 @@
 #   make bench-overhead  what the module costs per request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
 #   make bench-catalog   the catalog beside borg and restic, in CPU seconds; SIZE=
+#   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
 
-.PHONY: bench-overhead bench-latency bench-catalog bench-deps
+.PHONY: bench-overhead bench-latency bench-catalog bench-index bench-deps
 bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
 
 bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
@@ -17,3 +18,12 @@ bench-catalog: bench-deps
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/lib/libtidemark.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+
+bench-index:
+	$(Q)tests/vm/deps liblmdb-dev
+	$(Q)$(MAKE) --no-print-directory $(B)/bench/index
+	$(Q)tests/bench/index.sh $(B)/bench/index
+
+$(B)/bench/index: $(B)/tests/bench/index.o $(B)/tests/unit/synthetic.o $(B)/libunits.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs) -llmdb
