@@ -30,7 +30,7 @@
 
 struct tmc_index {
 	struct tmc_keys *keys;
-	int fd;
+	int fd; /* -1 once there is an image */
 	struct tmc_id id; /* zero for a scratch run */
 	uint64_t bytes;
 	uint64_t nr_entries;
@@ -198,7 +198,8 @@ void tmc_index_close(struct tmc_index *index)
 	for (uint32_t i = 0; index->pack_blocks && i < nr_pack_blocks(index); i++)
 		free(index->pack_blocks[i]);
 	free(index->pack_blocks);
-	close(index->fd);
+	if (index->fd >= 0)
+		close(index->fd);
 	free(index->image);
 	free(index);
 }
@@ -218,6 +219,8 @@ int tmc_index_load(struct tmc_index *index)
 	}
 	index->image = image;
 	image = NULL;
+	close(index->fd);
+	index->fd = -1;
 	return 0;
 }
 
@@ -336,6 +339,18 @@ static void narrow(struct tmc_index *index, const struct tmc_id *id, uint64_t *l
 	*high = nr ? 1 + (first + nr - 1) / TMC_INDEX_BLOCK_ENTRIES : 0;
 }
 
+/* A block where it lies in memory, or as it is read to buffer. */
+static int get_block(struct tmc_index *index, uint64_t number,
+		     struct tmc_index_entries_disk *buffer,
+		     const struct tmc_index_entries_disk **ret_block)
+{
+	*ret_block = buffer;
+	if (!index->image)
+		return read_block(index, number, buffer);
+	*ret_block = (const void *)(index->image + number * TMC_INDEX_BLOCK_BYTES);
+	return 0;
+}
+
 #define NR_INTERPOLATIONS 6
 
 int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struct tmc_id *id,
@@ -343,7 +358,8 @@ int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struc
 {
 	uint64_t low = 1, high = index->nr_entry_blocks; /* the block is among these */
 	uint64_t low_key = 0, high_key = UINT64_MAX, key = get_be64(id->bytes);
-	struct tmc_index_entries_disk disk;
+	const struct tmc_index_entries_disk *disk;
+	struct tmc_index_entries_disk buffer;
 
 	if (index->nr_filter_blocks)
 		narrow(index, id, &low, &high);
@@ -356,18 +372,18 @@ int tmc_index_find(struct tmc_index *index, enum tmc_blob_type type, const struc
 		    high_key > low_key)
 			block = low + (uint64_t)((unsigned __int128)(key - low_key) * (high - low) /
 						 (high_key - low_key));
-		ret = read_block(index, block, &disk);
+		ret = get_block(index, block, &buffer, &disk);
 		if (ret < 0)
 			return ret;
 		nr = entries_in_block(index, block);
-		if (compare_key(&disk.entries[0], type, id) > 0) {
+		if (compare_key(&disk->entries[0], type, id) > 0) {
 			high = block - 1;
-			high_key = get_be64(disk.entries[0].id.bytes);
-		} else if (compare_key(&disk.entries[nr - 1], type, id) < 0) {
+			high_key = get_be64(disk->entries[0].id.bytes);
+		} else if (compare_key(&disk->entries[nr - 1], type, id) < 0) {
 			low = block + 1;
-			low_key = get_be64(disk.entries[nr - 1].id.bytes);
+			low_key = get_be64(disk->entries[nr - 1].id.bytes);
 		} else {
-			return find_in_block(index, &disk, block, type, id, ret_entry,
+			return find_in_block(index, disk, block, type, id, ret_entry,
 					     ret_position);
 		}
 	}

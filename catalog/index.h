@@ -19,7 +19,7 @@ int tmc_index_open(struct tmc_store *store, struct tmc_keys *keys,
 int tmc_index_open_scratch(int fd, struct tmc_keys *keys, struct tmc_index **ret_index);
 void tmc_index_close(struct tmc_index *index);
 
-/** Read the table into memory, to search it there. Worth it for small ones. */
+/** Read the table into memory, to search it there, and close the file. Worth it for small ones. */
 int tmc_index_load(struct tmc_index *index);
 
 /** How an error calls it: its path. */

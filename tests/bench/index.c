@@ -8,6 +8,7 @@
  * Page cache is warm: reads per lookup say what a cold one would add.
  *
  *	index-bench index|restore|lmdb NR DIRECTORY
+ *	index-bench many NR_INDEXES DIRECTORY
  *	index-bench filters
  */
 #include "tests/unit/synthetic.h"
@@ -182,6 +183,41 @@ static void measure_index(uint64_t nr, const char *directory)
 	}
 	tmc_index_close(index);
 	free(ids);
+	tmc_repo_close(repo);
+}
+
+#define NR_MANY      20000u
+#define MANY_ENTRIES 1000u /* new chunks of a small backup */
+
+/* What a backup of new content asks of a repository with so many small indexes. */
+static void measure_many(uint64_t nr_indexes, const char *directory)
+{
+	struct tmc_repo *repo;
+	char path[512];
+	double begin;
+	uint64_t before;
+
+	snprintf(path, sizeof(path), "%s/index", directory);
+	must(tmc_repo_create(path, SYNTHETIC_CHUNK_BYTES));
+	must(tmc_repo_open(path, &repo));
+	for (uint64_t i = 0; i < nr_indexes; i++)
+		synthetic_index(repo, MANY_ENTRIES);
+	before = memory_kib();
+	io_ops = &counting_ops;
+	count();
+	begin = cpu_s();
+	must(tmc_index_set_refresh(repo->indexes));
+	printf("many nr_indexes=%" PRIu64 " open_cpu_ms=%.2f open_reads=%lu memory_kib=%" PRIu64 "\n",
+	       nr_indexes, 1e3 * (cpu_s() - begin), (unsigned long)nr_reads, memory_kib() - before);
+	count();
+	begin = cpu_s();
+	for (uint64_t i = 0; i < NR_MANY; i++) {
+		struct tmc_id id = synthetic_id(MANY_ENTRIES + i);
+
+		must(tmc_index_set_has(repo->indexes, TMC_BLOB_CHUNK, &id));
+	}
+	printf("many nr_indexes=%" PRIu64 " us_per_lookup=%.3f reads_per_lookup=%.4f\n", nr_indexes,
+	       1e6 * (cpu_s() - begin) / NR_MANY, (double)nr_reads / NR_MANY);
 	tmc_repo_close(repo);
 }
 
@@ -398,6 +434,8 @@ int main(int argc, char **argv)
 		measure_index(nr, argv[3]);
 	else if (nr > SYNTHETIC_REAL && !strcmp(argv[1], "restore"))
 		measure_restore(nr, argv[3]);
+	else if (nr && !strcmp(argv[1], "many"))
+		measure_many(nr, argv[3]);
 	else if (nr && !strcmp(argv[1], "lmdb"))
 		measure_lmdb(nr, argv[3]);
 	else

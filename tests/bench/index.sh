@@ -12,6 +12,10 @@ directory=$(mktemp -d "${TMPDIR:-/var/tmp}/tidemark-index.XXXXXX")
 trap 'rm -rf "$directory"' EXIT
 
 "$program" filters
+for nr in 1 10 100 500; do
+	"$program" many "$nr" "$directory"
+	rm -rf "${directory:?}"/*
+done
 for nr in 10000 1000000 10000000; do
 	for what in index restore lmdb; do
 		"$program" "$what" "$nr" "$directory"

@@ -16,6 +16,7 @@
 #include "common/io.h"
 
 #include <openssl/sha.h>
+#include <sys/resource.h>
 
 static struct tmc_id nth_id(uint64_t nth)
 {
@@ -316,6 +317,37 @@ static void ids_that_crowd_into_one_filter_are_found(void **state)
 	tmc_repo_close(repo);
 }
 
+static void there_may_be_more_indexes_than_open_files(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct rlimit before, few = { .rlim_cur = 50 };
+	struct tmc_location location;
+	size_t nr = 0;
+
+	for (uint64_t i = 0; i < 100; i++) {
+		struct tmc_entry entry = nth_entry(i);
+
+		write_entries(repo, &entry, 1);
+	}
+	getrlimit(RLIMIT_NOFILE, &before);
+	few.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_success(tmc_index_set_refresh(repo->indexes));
+	while (tmc_index_set_get(repo->indexes, nr))
+		nr++;
+	assert_int_equal(nr, 100);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct tmc_entry entry = nth_entry(i);
+
+		if (entry.blob.type == TMC_BLOB_CHUNK)
+			assert_success(tmc_index_set_find(repo->indexes, TMC_BLOB_CHUNK,
+							  &entry.blob.id, &location));
+	}
+	setrlimit(RLIMIT_NOFILE, &before);
+	tmc_repo_close(repo);
+}
+
 /* ---------------------------------------------------------------------- blob set */
 
 static void claim_and_locate(struct tmc_blob_set *set, uint64_t nth, int expected)
@@ -378,6 +410,7 @@ int main(void)
 		T(a_scratch_file_that_lies_fails_the_index),
 		T(a_filter_that_lies_is_found_by_a_check),
 		T(ids_that_crowd_into_one_filter_are_found),
+		T(there_may_be_more_indexes_than_open_files),
 		T(a_blob_is_claimed_once_however_many_runs),
 		T(a_set_without_blobs_writes_no_index),
 	};
