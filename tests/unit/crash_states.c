@@ -8,6 +8,10 @@
  * any fate. Names of the scratch directory are settled from the start, or they would
  * be pending for ever.
  *
+ * Where the sync of a file has failed the kernel may have forgotten what it was to
+ * write: no later sync settles that, whatever it returns. Names are another matter: a
+ * file system whose journal has failed stays failed.
+ *
  * Most states look alike: an unfinished draft has no name that counts. Each state is
  * summed up as the set of its names with what each file was made from, and only those
  * not seen before are built and judged.
@@ -53,6 +57,7 @@ struct search {
 	unsigned int nr_done;
 	unsigned int file_of_rename[TRACE_OPS_MAX];
 	bool settled[TRACE_OPS_MAX];
+	bool dropped[TRACE_OPS_MAX]; /* a sync of it has failed: no later one will help */
 	uint16_t fates[TRACE_OPS_MAX];
 	size_t nr_base;        /* calls from the first on that are settled */
 	struct view base;      /* of those */
@@ -351,7 +356,7 @@ static void judge_cut(struct search *search)
 
 static bool covers(const struct trace_op *sync, const struct trace_op *op)
 {
-	if (sync->kind == TRACE_SYNC_FILE)
+	if (sync->file)
 		return op->kind == TRACE_WRITE && op->file == sync->file;
 	if (op->kind == TRACE_WRITE)
 		return false;
@@ -362,15 +367,20 @@ static void add_call(struct search *search)
 {
 	size_t nth = search->nr++;
 	const struct trace_op *op = &search->trace->ops[nth];
-	bool is_sync = op->kind == TRACE_SYNC_FILE || op->kind == TRACE_SYNC_DIRECTORY;
+	bool has_failed = op->kind == TRACE_SYNC_FAILED;
+	bool is_sync = op->kind == TRACE_SYNC_FILE || op->kind == TRACE_SYNC_DIRECTORY || has_failed;
 
 	search->nr_done += op->kind == TRACE_DONE;
 	search->settled[nth] = is_sync || op->kind == TRACE_DONE ||
 			       (op->kind == TRACE_MKDIR && !*op->name) ||
 			       (op->kind != TRACE_WRITE && op->kind != TRACE_RENAME &&
 				is_below(op->name, search->states->scratch));
-	for (size_t i = search->nr_base; is_sync && i < nth; i++)
-		search->settled[i] |= covers(op, &search->trace->ops[i]);
+	for (size_t i = search->nr_base; is_sync && i < nth; i++) {
+		if (!covers(op, &search->trace->ops[i]))
+			continue;
+		search->dropped[i] |= has_failed && op->file;
+		search->settled[i] |= !has_failed && !search->dropped[i];
+	}
 	while (search->nr_base < search->nr && search->settled[search->nr_base]) {
 		search->fates[search->nr_base] = FATE_KEPT;
 		apply(search, &search->base, search->nr_base, FATE_KEPT);

@@ -27,6 +27,7 @@ struct world {
 	struct tmc_repo *repo;  /* NULL until init has been run */
 	struct model *model;    /* the volume as it is now */
 	unsigned int step;      /* which one runs, from 1 */
+	bool may_have_others;   /* whole points that nobody acknowledged */
 	unsigned int nr_points;
 	struct world_point points[WORLD_POINTS];
 };

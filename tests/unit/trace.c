@@ -11,9 +11,9 @@
 
 #include "common/io.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,8 @@ static struct {
 	pthread_mutex_t lock;
 	struct trace *trace;
 	char root[PATH_BYTES];
+	unsigned int syncs_left; /* until one fails; 0: none does */
+	bool sync_has_failed;
 	unsigned int file_of_fd[NR_FDS];
 	char path_of_fd[NR_FDS][PATH_BYTES]; /* absolute */
 } recorder = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -128,17 +130,33 @@ static ssize_t tracing_pwrite(int fd, const void *data, size_t bytes, off_t offs
 	return done;
 }
 
+/* A sync that fails is not passed on. */
+static bool sync_fails(void)
+{
+	if (!recorder.syncs_left || --recorder.syncs_left)
+		return false;
+	recorder.sync_has_failed = true;
+	return true;
+}
+
 static int tracing_fsync(int fd)
 {
-	int ret;
+	enum trace_kind kind;
+	int ret = 0;
 
 	pthread_mutex_lock(&recorder.lock);
-	ret = io_ops_system.fsync(fd);
-	if (!ret && recorder.file_of_fd[fd])
-		add_op(TRACE_SYNC_FILE, fd, ".")->file = recorder.file_of_fd[fd];
-	else if (!ret)
-		add_op(TRACE_SYNC_DIRECTORY, fd, ".");
+	kind = recorder.file_of_fd[fd] ? TRACE_SYNC_FILE : TRACE_SYNC_DIRECTORY;
+	if (sync_fails()) {
+		kind = TRACE_SYNC_FAILED;
+		ret = -1;
+	} else {
+		ret = io_ops_system.fsync(fd);
+	}
+	if (!ret || kind == TRACE_SYNC_FAILED)
+		add_op(kind, fd, ".")->file = recorder.file_of_fd[fd];
 	pthread_mutex_unlock(&recorder.lock);
+	if (kind == TRACE_SYNC_FAILED)
+		errno = EIO;
 	return ret;
 }
 
@@ -194,6 +212,17 @@ void trace_start(const char *path)
 	io_ops = &tracing_ops;
 }
 
+void trace_fail_sync(unsigned int at)
+{
+	recorder.syncs_left = at;
+	recorder.sync_has_failed = false;
+}
+
+bool trace_sync_has_failed(void)
+{
+	return recorder.sync_has_failed;
+}
+
 void trace_done(void)
 {
 	add_op(TRACE_DONE, AT_FDCWD, recorder.root);
@@ -204,6 +233,7 @@ struct trace *trace_stop(void)
 	struct trace *trace = recorder.trace;
 
 	io_ops = &io_ops_system;
+	recorder.syncs_left = 0;
 	recorder.trace = NULL;
 	return trace;
 }

@@ -8,6 +8,7 @@
 #ifndef TESTS_UNIT_TRACE_H
 #define TESTS_UNIT_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ enum trace_kind {
 	TRACE_WRITE,
 	TRACE_SYNC_FILE,
 	TRACE_SYNC_DIRECTORY,
+	TRACE_SYNC_FAILED, /* of either */
 	TRACE_RENAME,
 	TRACE_UNLINK,
 	TRACE_MKDIR,
@@ -43,6 +45,9 @@ struct trace {
 
 /** From now on what happens below path is recorded, and nothing else is hooked. */
 void trace_start(const char *path);
+/** Let the at-th sync from now on fail, from 1, and no other. */
+void trace_fail_sync(unsigned int at);
+bool trace_sync_has_failed(void);
 /** The step that has just returned is done. */
 void trace_done(void);
 /** The caller's, freed with trace_destroy(). */
