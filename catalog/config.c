@@ -77,8 +77,15 @@ int tmc_config_write(struct tmc_store *store, const struct tmc_config_disk *disk
 	return tmc_store_seal(draft, TMC_STORE_CONFIG, NULL);
 }
 
-static int not_a_repository(const char *path)
+/* Where there are points the advice to make a repository would be a bad one. */
+static int no_config(struct tmc_store *store, const char *path)
 {
+	CLEANUP_FREE struct tmc_id *points = NULL;
+	size_t nr;
+
+	if (!tmc_store_list(store, TMC_STORE_POINT, &points, &nr) && nr)
+		return failure_set(-EBADMSG, "%s/config is missing or damaged, and %s has restore "
+				   "points: put a copy of the config back", path, path);
 	return failure_set(-EMEDIUMTYPE, "%s is no repository of Tidemark; make one with "
 			   "\"tidemark init\"", path);
 }
@@ -90,7 +97,7 @@ static int read_disk(struct tmc_store *store, const char *path, struct tmc_confi
 	int ret = tmc_store_get(store, TMC_STORE_CONFIG, NULL, &fd, &bytes);
 
 	if (ret == -ENOENT)
-		return not_a_repository(path);
+		return no_config(store, path);
 	if (ret < 0)
 		return ret;
 	ret = io_read_full(fd, ret_disk, sizeof(*ret_disk), 0);
@@ -98,7 +105,7 @@ static int read_disk(struct tmc_store *store, const char *path, struct tmc_confi
 		return failure_set(ret, "cannot read %s/config: %s", path, strerror(-ret));
 	if (bytes < sizeof(TMC_MAGIC) - 1 ||
 	    memcmp(ret_disk->header.magic, TMC_MAGIC, sizeof(ret_disk->header.magic)))
-		return not_a_repository(path);
+		return no_config(store, path);
 	if (ret < 0)
 		return failure_set(-EBADMSG, "%s/config is damaged: it is cut off", path);
 	return 0;
