@@ -98,7 +98,7 @@ static void on_good(void *context, const struct tmc_id *pack, const struct tmc_e
 		rebuild->error = note_blob(rebuild, pack, entry);
 }
 
-static void on_damage(void *context)
+static void on_damage(void *context, int error)
 {
 	struct rebuild *rebuild = context;
 

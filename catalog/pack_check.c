@@ -208,8 +208,9 @@ static int check_listed(struct tmc_pack_checker *checker)
 				return failure_set(-EBADMSG, "%s is damaged: its footer makes no "
 						   "sense", checker->text);
 			offset += tmc_blob_disk_bytes(&entry.blob);
-			if (check_blob(checker, &entry) < 0)
-				checker->ops.damage(checker->ops.context);
+			ret = check_blob(checker, &entry);
+			if (ret < 0)
+				checker->ops.damage(checker->ops.context, ret);
 		}
 	}
 	if (offset != checker->footer_offset)
@@ -260,9 +261,9 @@ static void walk_blobs(struct tmc_pack_checker *checker)
 }
 
 /* Without a footer nothing is known of a chunk but what its bytes prove. */
-static void walk_damaged(struct tmc_pack_checker *checker)
+static void walk_damaged(struct tmc_pack_checker *checker, int error)
 {
-	checker->ops.damage(checker->ops.context);
+	checker->ops.damage(checker->ops.context, error);
 	checker->depth = TMC_PACK_EVERY_BYTE;
 	walk_blobs(checker);
 }
@@ -271,19 +272,24 @@ void tmc_pack_check(struct tmc_pack_checker *checker, const struct tmc_id *id,
 		    enum tmc_pack_depth depth)
 {
 	struct tmc_pack_cache *packs = checker->repo->packs;
+	int ret = tmc_pack_get(packs, id, &checker->pack);
 
-	if (tmc_pack_get(packs, id, &checker->pack) < 0) {
-		checker->ops.damage(checker->ops.context);
+	if (ret < 0) {
+		checker->ops.damage(checker->ops.context, ret);
 		return;
 	}
 	tmc_pack_describe(packs, id, checker->text);
 	checker->window_bytes = 0;
 	checker->depth = depth;
 	checker->read_bytes = 0;
-	if (check_footer(checker) < 0)
-		walk_damaged(checker);
-	else if (check_listed(checker) < 0)
-		checker->ops.damage(checker->ops.context);
+	ret = check_footer(checker);
+	if (ret < 0) {
+		walk_damaged(checker, ret);
+	} else {
+		ret = check_listed(checker);
+		if (ret < 0)
+			checker->ops.damage(checker->ops.context, ret);
+	}
 	checker->ops.progress(checker->ops.context, checker->pack->bytes, checker->read_bytes);
 	tmc_pack_put(packs, checker->pack);
 }

@@ -19,8 +19,8 @@ enum tmc_pack_depth {
 struct tmc_pack_check_ops {
 	/** A blob that is what its id says, as far as looked; its pack number means nothing. */
 	void (*good)(void *context, const struct tmc_id *pack, const struct tmc_entry *entry);
-	/** Something is damaged; tmc_error_text() tells what. */
-	void (*damage)(void *context);
+	/** Something is damaged, or cannot be read; tmc_error_text() tells what. */
+	void (*damage)(void *context, int error);
 	/** A pack has been checked. */
 	void (*progress)(void *context, uint64_t pack_bytes, uint64_t read_bytes);
 	void *context;

@@ -25,6 +25,13 @@ static const struct tmc_object_kind point_kind = {
 	.bytes_max = TMC_POINT_BYTES_MAX,
 };
 
+static const struct tmc_object_kind aside_kind = { /* put aside by repair */
+	.store_kind = TMC_STORE_ASIDE_POINT,
+	.type = TMC_OBJECT_POINT,
+	.bytes_min = sizeof(struct tmc_point_disk),
+	.bytes_max = TMC_POINT_BYTES_MAX,
+};
+
 static const size_t string_offsets[] = { /* by tag - 1 */
 	offsetof(struct tmc_point, volume.volume_id),
 	offsetof(struct tmc_point, volume.name),
@@ -150,13 +157,13 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 			   point);
 }
 
-int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
-		   struct tmc_tree *ret_tree)
+static int load(struct tmc_repo *repo, const struct tmc_object_kind *kind, const struct tmc_id *id,
+		struct tmc_point *ret_point, struct tmc_tree *ret_tree)
 {
 	CLEANUP_FREE uint8_t *image = NULL;
 	char text[TMC_STORE_TEXT];
 	size_t bytes;
-	int ret = tmc_object_load(repo->store, repo->keys, &point_kind, id, &image, &bytes);
+	int ret = tmc_object_load(repo->store, repo->keys, kind, id, &image, &bytes);
 
 	if (ret < 0)
 		return ret;
@@ -164,8 +171,20 @@ int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_po
 	ret_point->id = *id;
 	if (parse(repo, image, bytes, ret_point, ret_tree))
 		return 0;
-	tmc_store_describe(repo->store, TMC_STORE_POINT, id, text);
+	tmc_store_describe(repo->store, kind->store_kind, id, text);
 	return failure_set(-EBADMSG, "%s is damaged: it makes no sense", text);
+}
+
+int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
+		   struct tmc_tree *ret_tree)
+{
+	return load(repo, &point_kind, id, ret_point, ret_tree);
+}
+
+int tmc_point_load_aside(struct tmc_repo *repo, const struct tmc_id *id,
+			 struct tmc_point *ret_point, struct tmc_tree *ret_tree)
+{
+	return load(repo, &aside_kind, id, ret_point, ret_tree);
 }
 
 int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point)

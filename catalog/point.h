@@ -21,4 +21,8 @@ int tmc_point_is_doomed(const struct tmc_id *id);
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,
 		   struct tmc_tree *ret_tree);
 
+/** The same for one that repair has put aside. */
+int tmc_point_load_aside(struct tmc_repo *repo, const struct tmc_id *id,
+			 struct tmc_point *ret_point, struct tmc_tree *ret_tree);
+
 #endif

@@ -18,6 +18,7 @@ enum tmc_store_kind {
 	TMC_STORE_POINT,
 	TMC_STORE_DOOM,
 	TMC_STORE_LEDGER,
+	TMC_STORE_ASIDE_POINT, /* put aside by repair: to be read, listed and taken back */
 };
 
 enum tmc_store_call {
@@ -120,6 +121,8 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 /** Move a damaged object to aside/<its directory>-<its name>, durably. Nobody reads there. */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind,
 			const struct tmc_id *id);
+/** Give a point that was put aside its name again, durably. Errors: -EEXIST. */
+int tmc_store_take_back_point(struct tmc_store *store, const struct tmc_id *id);
 
 /** A file without a name for what does not fit in memory. */
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd);

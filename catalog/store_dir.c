@@ -25,6 +25,8 @@
 
 #define NAME_BYTES   160
 #define DIRECT_BYTES 4096
+#define ASIDE_POINT  "aside/points-"
+#define ASIDE_NAMES  100 /* of one name */
 
 struct tmc_store {
 	int root_fd;
@@ -51,6 +53,7 @@ static const char *const kind_directories[] = {
 	[TMC_STORE_POINT] = "points",
 	[TMC_STORE_DOOM] = "doom",
 	[TMC_STORE_LEDGER] = "ledger",
+	[TMC_STORE_ASIDE_POINT] = "aside",
 };
 
 static const char *const directories[] = { "packs", "index", "points", "sessions" };
@@ -82,6 +85,8 @@ static void object_name(enum tmc_store_kind kind, const struct tmc_id *id,
 		strcpy(ret_name, "config");
 	else if (kind == TMC_STORE_PACK)
 		snprintf(ret_name, NAME_BYTES, "packs/%.2s/%s", digits, digits);
+	else if (kind == TMC_STORE_ASIDE_POINT)
+		snprintf(ret_name, NAME_BYTES, ASIDE_POINT "%s", digits);
 	else
 		snprintf(ret_name, NAME_BYTES, "%s/%s", kind_directories[kind], digits);
 }
@@ -366,6 +371,28 @@ static int compare_ids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct tmc_id));
 }
 
+static int list_aside_points(struct tmc_store *store, struct id_list *list)
+{
+	const char *prefix = strchr(ASIDE_POINT, '/') + 1;
+	size_t prefix_bytes = strlen(prefix), name_bytes = prefix_bytes + TMC_ID_TEXT, nr = 0;
+	CLEANUP_FREE char *names = NULL;
+	int ret = tmc_store_list_names(store, "aside", name_bytes, &names, &nr);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	list->ids = calloc(nr + 1, sizeof(*list->ids));
+	if (!list->ids)
+		return failure_set(-ENOMEM, "out of memory");
+	for (size_t i = 0; i < nr; i++) {
+		const char *name = names + i * name_bytes;
+
+		if (!strncmp(name, prefix, prefix_bytes) &&
+		    tmc_id_parse(name + prefix_bytes, &list->ids[list->nr]))
+			list->nr++;
+	}
+	return 0;
+}
+
 int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
 		   size_t *ret_nr)
 {
@@ -379,6 +406,8 @@ int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc
 			snprintf(name, sizeof(name), "packs/%02x", first);
 			ret = list_directory(store, name, first, &list);
 		}
+	} else if (kind == TMC_STORE_ASIDE_POINT) {
+		ret = list_aside_points(store, &list);
 	} else if (!is_late_kind(kind) ||
 		   !faccessat(store->root_fd, kind_directories[kind], F_OK, 0) || errno != ENOENT) {
 		ret = list_directory(store, kind_directories[kind], -1, &list);
@@ -605,12 +634,10 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 /* Until the second sync both names may come back after a crash, never none. */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
 {
-	char name[NAME_BYTES], aside[NAME_BYTES + 16], directory[NAME_BYTES], *slash;
+	char name[NAME_BYTES], aside[NAME_BYTES + 24], directory[NAME_BYTES], *slash;
 	int ret;
 
 	object_name(kind, id, name);
-	snprintf(aside, sizeof(aside), "aside/%.*s-%s", (int)strcspn(name, "/"), name,
-		 strrchr(name, '/') + 1);
 	snprintf(directory, sizeof(directory), "%s", name);
 	slash = strrchr(directory, '/');
 	*slash = '\0';
@@ -619,11 +646,33 @@ int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const
 		ret = sync_directory(store, "."); /* whoever made it */
 	if (ret < 0)
 		return ret;
-	ret = io_rename_new(store->root_fd, name, store->root_fd, aside);
+	ret = -EEXIST;
+	for (unsigned int n = 1; ret == -EEXIST && n <= ASIDE_NAMES; n++) {
+		int length = snprintf(aside, sizeof(aside), "aside/%.*s-%s",
+				      (int)strcspn(name, "/"), name, strrchr(name, '/') + 1);
+
+		if (n > 1) /* it was put aside before, and is damaged again */
+			snprintf(aside + length, sizeof(aside) - (size_t)length, ".%u", n);
+		ret = io_rename_new(store->root_fd, name, store->root_fd, aside);
+	}
 	if (ret < 0)
 		return tmc_store_error(store, ret, "put aside", name);
 	ret = sync_directory(store, "aside");
 	return ret ? ret : sync_directory(store, directory);
+}
+
+int tmc_store_take_back_point(struct tmc_store *store, const struct tmc_id *id)
+{
+	char name[NAME_BYTES], aside[NAME_BYTES];
+	int ret;
+
+	object_name(TMC_STORE_POINT, id, name);
+	object_name(TMC_STORE_ASIDE_POINT, id, aside);
+	ret = io_rename_new(store->root_fd, aside, store->root_fd, name);
+	if (ret < 0)
+		return tmc_store_error(store, ret, "take back", aside);
+	ret = sync_directory(store, "points");
+	return ret ? ret : sync_directory(store, "aside");
 }
 
 int tmc_store_scratch(struct tmc_store *store, int *ret_fd)

@@ -74,6 +74,11 @@ static void note_damage(void *context)
 	verify->result.damaged_objects++;
 }
 
+static void note_pack_damage(void *context, int error)
+{
+	note_damage(context);
+}
+
 static void note_progress(void *context, uint64_t done_bytes, uint64_t read_bytes)
 {
 	const struct tmc_check_options *options;
@@ -101,7 +106,7 @@ static void *pack_thread(void *context)
 	struct verify *verify = context;
 	const struct tmc_pack_check_ops ops = {
 		.good = note_good,
-		.damage = note_damage,
+		.damage = note_pack_damage,
 		.progress = note_progress,
 		.context = verify,
 	};

@@ -380,6 +380,39 @@ int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned in
 
 /* -------------------------------------------------------------------- repair */
 
+struct tmc_repair_options {
+	bool apply; /**< false: only say what is damaged, and what would be done */
+	unsigned int nr_workers;
+	/** What is damaged and what is done, with a sentence valid during the call. */
+	void (*say)(void *context, const char *text);
+	/** A range of a point is lost, now or some time before; ascending for each point. */
+	void (*lost)(void *context, const struct tmc_point *point, uint64_t offset,
+		     uint64_t bytes);
+	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+	void *context; /**< of the three, which may be NULL */
+};
+
+struct tmc_repair_result {
+	uint64_t damaged_packs, missing_packs, damaged_indexes;
+	uint64_t salvaged_blobs, salvaged_bytes; /**< copied out of damaged packs */
+	uint64_t rewritten_points; /**< whose lost chunks are marked unreadable now */
+	uint64_t lost_points;      /**< the point object itself is damaged */
+	uint64_t returned_points;  /**< whole again, back from aside/ */
+	uint64_t lost_bytes;       /**< in all rewritten points */
+	uint64_t put_aside;        /**< objects moved to aside/ */
+};
+
+/**
+ * Make a damaged repository sound: what can be read stays readable, what is lost is
+ * named and marked, and no object is deleted: docs/repository.md says in which order.
+ * Reads every byte first. Without apply nothing is written, and the counts are of what
+ * would be done. ret_result is set in every case. Errors: -EBADMSG (without apply:
+ * something is to be done; with it: the repository is sound again, but data is
+ * lost), -EPROTONOSUPPORT (only a newer version may write there).
+ */
+int tmc_repair(struct tmc_repo *repo, const struct tmc_repair_options *options,
+	       struct tmc_repair_result *ret_result);
+
 struct tmc_index_repair {
 	uint64_t packs;         /**< looked at */
 	uint64_t damaged_packs; /**< in part: what can be read of them is indexed all the same */
