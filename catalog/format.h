@@ -24,6 +24,7 @@ enum tmc_object_type { /* four letters on disk */
 	TMC_OBJECT_POINT,
 	TMC_OBJECT_DOOM,
 	TMC_OBJECT_LEDGER,
+	TMC_OBJECT_NOTE,
 	TMC_OBJECT_KEY,
 };
 
@@ -232,5 +233,17 @@ struct tmc_string_disk {
 	le16_t bytes;
 };
 static_assert(sizeof(struct tmc_string_disk) == 4, "format");
+
+#define TMC_NOTE_BYTES_MAX 65536u
+
+struct tmc_note_disk {
+	struct tmc_object_header_disk header;
+	struct tmc_id point;
+	le64_t time_ns;
+	le32_t strings_bytes;
+	le32_t nr_strings;
+	uint8_t zero[16];
+};
+static_assert(sizeof(struct tmc_note_disk) == 192, "format");
 
 #endif

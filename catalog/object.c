@@ -28,6 +28,7 @@ static const char type_letters[][5] = {
 	[TMC_OBJECT_POINT] = "POIN",
 	[TMC_OBJECT_DOOM] = "DOOM",
 	[TMC_OBJECT_LEDGER] = "LEDG",
+	[TMC_OBJECT_NOTE] = "NOTE",
 	[TMC_OBJECT_KEY] = "KEYS",
 };
 

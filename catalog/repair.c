@@ -12,6 +12,7 @@
 #include "catalog/blob_set.h"
 #include "catalog/index_check.h"
 #include "catalog/index_merge.h"
+#include "catalog/note.h"
 #include "catalog/pack_check.h"
 #include "catalog/pack_writer.h"
 #include "catalog/point.h"
@@ -654,6 +655,26 @@ static int replace_packs(struct repair *repair)
 
 /* -------------------------------------------------------------- points, in place */
 
+/* What was said of a point is said of its replacement too. */
+static int copy_note(struct repair *repair, const struct tmc_id *from, const struct tmc_id *to)
+{
+	const struct tmc_point original = { .id = *from };
+	CLEANUP_FREE struct tmc_note *notes = NULL;
+	const struct tmc_note *note;
+	struct tmc_note copy;
+	size_t nr;
+	int ret = tmc_note_list(repair->repo, &notes, &nr);
+
+	if (ret < 0 && !is_damage(ret))
+		return ret;
+	note = tmc_note_of(notes, nr, &original);
+	if (!note)
+		return 0;
+	copy = *note;
+	copy.point = *to;
+	return tmc_note_put(repair->repo, &copy);
+}
+
 static int replace_point(struct repair *repair, struct rewriting *rewriting)
 {
 	struct tmc_id old = rewriting->point.id;
@@ -661,6 +682,8 @@ static int replace_point(struct repair *repair, struct rewriting *rewriting)
 
 	if (rewriting->damaged)
 		ret = tmc_point_store(repair->repo, &rewriting->tree, &rewriting->point);
+	if (!ret && rewriting->damaged)
+		ret = copy_note(repair, &old, &rewriting->point.id);
 	if (!ret && (rewriting->damaged || rewriting->lost))
 		ret = put_aside(repair, TMC_STORE_POINT, &old);
 	return ret;
@@ -733,6 +756,27 @@ static int return_points(struct repair *repair)
 	return ret;
 }
 
+static int put_notes_aside(struct repair *repair)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	size_t nr;
+	int ret = tmc_store_list(repair->repo->store, TMC_STORE_NOTE, &ids, &nr);
+
+	for (size_t i = 0; i < nr && !ret; i++) {
+		struct tmc_note note;
+
+		ret = tmc_note_load(repair->repo, &ids[i], &note);
+		if (ret == -ENOENT) /* replaced since it was listed */
+			ret = 0;
+		if (!is_damage(ret))
+			continue;
+		say(repair, failure_text());
+		repair->result.damaged_notes++;
+		ret = repair->options->apply ? put_aside(repair, TMC_STORE_NOTE, &ids[i]) : 0;
+	}
+	return ret;
+}
+
 /* ---------------------------------------------------------------------- repair */
 
 static int repair_index(struct repair *repair)
@@ -775,6 +819,8 @@ static int run(struct repair *repair)
 		ret = tmc_repo_enter(repair->repo, "repair");
 	if (!ret)
 		ret = plan(repair);
+	if (!ret)
+		ret = put_notes_aside(repair);
 	if (ret < 0)
 		return ret;
 	return repair->options->apply ? apply(repair) : return_points(repair);
@@ -791,7 +837,7 @@ static int verdict(const struct repair *repair)
 				   (unsigned long long)result->rewritten_points,
 				   (unsigned long long)result->lost_points) : 0;
 	if (result->damaged_packs || result->missing_packs || result->damaged_indexes ||
-	    result->rewritten_points || result->lost_points)
+	    result->damaged_notes || result->rewritten_points || result->lost_points)
 		return failure_set(-EBADMSG, "the repository is damaged: \"tidemark repair --apply\" "
 				   "makes it sound, and keeps what can be read");
 	return 0;

@@ -18,6 +18,7 @@ enum tmc_store_kind {
 	TMC_STORE_POINT,
 	TMC_STORE_DOOM,
 	TMC_STORE_LEDGER,
+	TMC_STORE_NOTE,
 	TMC_STORE_ASIDE_POINT, /* put aside by repair: to be read, listed and taken back */
 };
 

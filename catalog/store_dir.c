@@ -53,6 +53,7 @@ static const char *const kind_directories[] = {
 	[TMC_STORE_POINT] = "points",
 	[TMC_STORE_DOOM] = "doom",
 	[TMC_STORE_LEDGER] = "ledger",
+	[TMC_STORE_NOTE] = "notes",
 	[TMC_STORE_ASIDE_POINT] = "aside",
 };
 
@@ -104,7 +105,7 @@ const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kin
 /* Kinds that came after the first repositories: their directory is made when needed. */
 static bool is_late_kind(enum tmc_store_kind kind)
 {
-	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER;
+	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE;
 }
 
 static void call_hook(enum tmc_store_call call, enum tmc_store_kind kind)

@@ -14,6 +14,7 @@
  */
 #include "catalog/index.h"
 #include "catalog/index_check.h"
+#include "catalog/note.h"
 #include "catalog/pack_check.h"
 #include "catalog/point.h"
 #include "catalog/proof.h"
@@ -431,6 +432,26 @@ static int check_point(struct verify *verify, const struct tmc_id *id)
 	return 0;
 }
 
+/* ----------------------------------------------------------------------- notes */
+
+static int check_notes(struct verify *verify)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	size_t nr;
+	int ret = tmc_store_list(verify->repo->store, TMC_STORE_NOTE, &ids, &nr);
+
+	for (size_t i = 0; i < nr && !ret; i++) {
+		struct tmc_note note;
+
+		ret = tmc_note_load(verify->repo, &ids[i], &note);
+		if (ret < 0 && ret != -ENOENT && ret != -ENOMEM)
+			note_damage(verify);
+		if (ret != -ENOMEM)
+			ret = 0;
+	}
+	return ret;
+}
+
 /* ---------------------------------------------------------------------- verify */
 
 /* What is damaged on the way is found again, and told, when the point is checked. */
@@ -477,6 +498,8 @@ static int run(struct verify *verify, const struct tmc_point *point)
 		ret = check_packs_first(verify);
 	if (!ret && verify->whole)
 		ret = check_indexes(verify);
+	if (!ret && verify->whole)
+		ret = check_notes(verify);
 	if (!ret && point)
 		ret = check_point(verify, &point->id);
 	for (size_t i = 0; i < nr && !ret; i++)

@@ -6,22 +6,23 @@
  */
 #include "cli/command.h"
 #include "cli/json.h"
-#include "common/cleanup.h"
 #include "common/size_text.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tidemark.h>
 #include <time.h>
 
 static const char help[] =
-	"Usage: tidemark points [-r REPO] [--json]\n"
+	"Usage: tidemark points [-r REPO] [--tag TAG] [--json]\n"
 	"List the restore points of a repository, the oldest first. \"tidemark restore\" takes\n"
 	"the first digits of a point's id, or \"latest\".\n\n"
 	"CHANGED is how much differed from the point before, STORED what the repository\n"
 	"grew by.\n\n"
+	"      --tag TAG    only points that have this tag\n"
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --json       report one JSON object with the array \"points\"\n"
 	"  -h, --help       this text\n\n"
@@ -41,7 +42,19 @@ static const char *kind(const struct tmc_point *point)
 										     "full";
 }
 
-static void add_point(struct json_object *array, const struct tmc_point *point)
+static void add_note(struct json_object *object, const struct tmc_note *note)
+{
+	struct json_object *tags = json_object_new_array();
+
+	for (unsigned int i = 0; note && i < note->nr_tags; i++)
+		json_object_array_add(tags, json_object_new_string(note->tags[i]));
+	json_object_object_add(object, "tags", tags);
+	if (note && note->text[0])
+		json_add_text(object, "note", note->text);
+}
+
+static void add_point(struct json_object *array, const struct tmc_point *point,
+		      const struct tmc_note *note)
 {
 	struct json_object *object = json_object_new_object();
 	char id[TMC_ID_TEXT];
@@ -68,21 +81,44 @@ static void add_point(struct json_object *array, const struct tmc_point *point)
 	json_add_number(object, "read_bytes", point->read_bytes);
 	json_add_number(object, "stored_bytes", point->stored_bytes);
 	json_add_number(object, "unreadable_chunks", point->unreadable_chunks);
+	add_note(object, note);
 	json_object_array_add(array, object);
 }
 
-static void report_json(const struct tmc_point *points, size_t nr)
+/* Points and what is said of them. */
+struct listing {
+	struct tmc_point *points;
+	size_t nr;
+	struct tmc_note *notes;
+	size_t nr_notes;
+};
+
+static const struct tmc_note *note_of(const struct listing *listing, size_t nth)
+{
+	return tmc_note_of(listing->notes, listing->nr_notes, &listing->points[nth]);
+}
+
+static void report_json(const struct listing *listing)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *array = json_object_new_array();
 
-	for (size_t i = 0; i < nr; i++)
-		add_point(array, &points[i]);
+	for (size_t i = 0; i < listing->nr; i++)
+		add_point(array, &listing->points[i], note_of(listing, i));
 	json_object_object_add(object, "points", array);
 	json_print(object);
 }
 
-static void print_point(const struct tmc_point *point)
+static void print_note(const struct tmc_note *note)
+{
+	for (unsigned int i = 0; note && i < note->nr_tags; i++)
+		printf("%s%s", i ? "," : "  #", note->tags[i]);
+	if (note && note->text[0])
+		printf("  %s", note->text);
+	putchar('\n');
+}
+
+static void print_point(const struct tmc_point *point, const struct tmc_note *note)
 {
 	time_t seconds = (time_t)(point->cut_time_ns / 1000000000u);
 	char id[TMC_ID_TEXT];
@@ -95,55 +131,94 @@ static void print_point(const struct tmc_point *point)
 	if (localtime_r(&seconds, &local))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &local);
 	tmc_id_format(&point->id, id);
-	printf("%.12s  %-19s  %-11s  %10s  %10s  %10s  %s%s\n", id, when, kind(point),
+	printf("%.12s  %-19s  %-11s  %10s  %10s  %10s  %s%s", id, when, kind(point),
 	       size_text_format(point->volume.volume_bytes, size),
 	       size_text_format(point->changed_bytes, changed),
 	       size_text_format(point->stored_bytes, stored), point->volume.name,
 	       point->unreadable_chunks ? "  (parts unreadable)" : "");
+	print_note(note);
 }
 
-static enum exit_status list_points(const char *repository, bool json)
+static void report_text(const struct listing *listing, const char *tag)
 {
-	CLEANUP_FREE struct tmc_point *points = NULL;
-	struct tmc_repo *repo;
+	if (listing->nr)
+		printf("%-12s  %-19s  %-11s  %10s  %10s  %10s  %s\n", "POINT", "CUT", "KIND", "SIZE",
+		       "CHANGED", "STORED", "VOLUME");
+	else
+		puts(tag ? "no restore point has this tag" : "no restore points yet");
+	for (size_t i = 0; i < listing->nr; i++)
+		print_point(&listing->points[i], note_of(listing, i));
+}
+
+static void keep_tagged(struct listing *listing, const char *tag)
+{
 	size_t nr = 0;
+
+	for (size_t i = 0; i < listing->nr; i++)
+		if (tmc_note_has_tag(note_of(listing, i), tag))
+			listing->points[nr++] = listing->points[i];
+	listing->nr = nr;
+}
+
+/* A note that is damaged is complained of, a point that is damaged even more. */
+static int load_listing(struct tmc_repo *repo, struct listing *listing)
+{
+	int r = tmc_note_list(repo, &listing->notes, &listing->nr_notes);
+	int damage;
+
+	if (r == -EBADMSG)
+		command_notice(tmc_error_text());
+	else if (r < 0)
+		return r;
+	damage = tmc_point_list(repo, &listing->points, &listing->nr);
+	return damage ? damage : r;
+}
+
+static enum exit_status list_points(const char *repository, const char *tag, bool json)
+{
+	struct listing listing = {0};
+	struct tmc_repo *repo;
 	int r = tmc_repo_open(repository, &repo);
 
 	if (r < 0)
 		return command_catalog_failure(r);
-	r = tmc_point_list(repo, &points, &nr);
+	r = load_listing(repo, &listing);
+	if (tag)
+		keep_tagged(&listing, tag);
 	if (r == 0 || r == -EBADMSG) {
 		if (json)
-			report_json(points, nr);
-		else if (nr)
-			printf("%-12s  %-19s  %-11s  %10s  %10s  %10s  %s\n", "POINT", "CUT",
-			       "KIND", "SIZE", "CHANGED", "STORED", "VOLUME");
-		for (size_t i = 0; !json && i < nr; i++)
-			print_point(&points[i]);
-		if (!json && !nr)
-			puts("no restore points yet");
+			report_json(&listing);
+		else
+			report_text(&listing, tag);
 	}
 	fflush(stdout);
 	if (r < 0)
 		command_catalog_failure(r);
 	tmc_repo_close(repo);
+	free(listing.points);
+	free(listing.notes);
 	return exit_status_of(r);
 }
 
 enum exit_status command_points(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"tag", required_argument, NULL, 't'},
 		{"repo", required_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	const char *repository = NULL;
+	const char *tag = NULL;
 	bool json = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
 		switch (option) {
+		case 't':
+			tag = optarg;
+			break;
 		case 'r':
 			repository = optarg;
 			break;
@@ -160,5 +235,5 @@ enum exit_status command_points(int argc, char **argv)
 	if (argc != optind)
 		return command_usage("points", "points: takes no argument \"%s\"", argv[optind]);
 	repository = command_repository("points", repository);
-	return repository ? list_points(repository, json) : EXIT_STATUS_USAGE;
+	return repository ? list_points(repository, tag, json) : EXIT_STATUS_USAGE;
 }

@@ -173,6 +173,39 @@ int tmc_point_find(struct tmc_repo *repo, const char *name, const char *volume_i
 /** Look up one point. Errors: -ENOENT. */
 int tmc_point_get(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point);
 
+/* -------------------------------------------------------------- tags and notes */
+
+#define TMC_TAGS_MAX  32u
+#define TMC_TAG_TEXT 64u
+
+/** What people say of a point. */
+struct tmc_note {
+	struct tmc_id point;
+	uint64_t time_ns; /**< when it was said */
+	unsigned int nr_tags;
+	char tags[TMC_TAGS_MAX][TMC_TAG_TEXT]; /**< without spaces and commas */
+	char text[TMC_TEXT_BYTES];              /**< empty: none */
+};
+
+/**
+ * The notes of all points that have one, by point: an array for tmc_note_of, freed with
+ * free(). A damaged note object is left out, and makes the call return -EBADMSG;
+ * the array is valid all the same.
+ */
+int tmc_note_list(struct tmc_repo *repo, struct tmc_note **ret_notes, size_t *ret_nr);
+
+/** The point's note in that array; NULL: it has none. */
+const struct tmc_note *tmc_note_of(const struct tmc_note *notes, size_t nr,
+				   const struct tmc_point *point);
+/** NULL has no tag. */
+bool tmc_note_has_tag(const struct tmc_note *note, const char *tag);
+
+/**
+ * Replace the note of note->point, durably; time_ns is set anew. Of two at once the
+ * later one counts. Errors: -EINVAL (too many tags, no tag, text too long).
+ */
+int tmc_note_put(struct tmc_repo *repo, const struct tmc_note *note);
+
 /* -------------------------------------------------------------------- backup */
 
 /**
@@ -393,7 +426,7 @@ struct tmc_repair_options {
 };
 
 struct tmc_repair_result {
-	uint64_t damaged_packs, missing_packs, damaged_indexes;
+	uint64_t damaged_packs, missing_packs, damaged_indexes, damaged_notes;
 	uint64_t salvaged_blobs, salvaged_bytes; /**< copied out of damaged packs */
 	uint64_t rewritten_points; /**< whose lost chunks are marked unreadable now */
 	uint64_t lost_points;      /**< the point object itself is damaged */
