@@ -23,6 +23,7 @@ enum exit_status command_points(int argc, char **argv);
 enum exit_status command_restore(int argc, char **argv);
 enum exit_status command_verify(int argc, char **argv);
 enum exit_status command_repair(int argc, char **argv);
+enum exit_status command_copy(int argc, char **argv);
 enum exit_status command_tag(int argc, char **argv);
 enum exit_status command_stats(int argc, char **argv);
 enum exit_status command_diff(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct verb verbs[] = {
 	{"attach", command_attach, "begin to track the writes to a block device"},
 	{"backup", command_backup, "store a restore point of an attached device"},
 	{"points", command_points, "list the restore points of a repository"},
+	{"copy", command_copy, "copy restore points to another repository"},
 	{"tag", command_tag, "give a restore point tags and a note"},
 	{"stats", command_stats, "tell what a repository holds and how well it shrinks"},
 	{"diff", command_diff, "tell where two restore points differ"},

@@ -411,6 +411,37 @@ int tmc_verify(struct tmc_repo *repo, const struct tmc_point *point, unsigned in
 	       void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
 	       void *context, struct tmc_verify_result *ret_result);
 
+/* ---------------------------------------------------------------------- copy */
+
+/** Points on their way from one repository to another; one thread's. */
+struct tmc_copy;
+
+struct tmc_copy_result {
+	struct tmc_point point; /**< in the target */
+	bool known;             /**< it was there: nothing was copied */
+	uint64_t copied_blobs, copied_bytes; /**< chunks and nodes that the target had not */
+};
+
+/**
+ * Ended by tmc_copy_end; both repositories stay open until then. What both have is not
+ * copied, what is stored is not compressed anew where neither is encrypted, and chunks
+ * are never cut anew. Errors: -EINVAL (chunks of different sizes, or the same
+ * repository), -ENOKEY (one is locked).
+ */
+int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy **ret_copy);
+
+/**
+ * Copy a point: volume, times, tags and note stay what they are. Every chunk is proved
+ * before it is stored. progress() counts bytes of the volume; NULL: nobody asks. On
+ * error no point was made. Errors: -ENOENT, -EBADMSG (the source is damaged), -ENOSPC.
+ */
+int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
+		   void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
+		   void *context, struct tmc_copy_result *ret_result);
+
+/** Frees it; NULL is fine. */
+void tmc_copy_end(struct tmc_copy *copy);
+
 /* -------------------------------------------------------------------- repair */
 
 struct tmc_repair_options {
