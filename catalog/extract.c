@@ -49,7 +49,8 @@ static void add_progress(struct extract *extract, uint64_t bytes)
 struct worker {
 	struct extract *extract;
 	struct tmc_blob_coder *coder;
-	uint8_t *disk;      /* one read */
+	uint8_t *disk;      /* one read, and slack */
+	const uint8_t *data; /* where in it the read begins */
 	uint8_t *single;    /* one blob, read from another place */
 	uint8_t *run;       /* plain chunks, contiguous in the volume */
 	uint64_t run_chunk; /* the first of them */
@@ -86,7 +87,7 @@ static int decode_piece(struct worker *worker, const struct tmc_read *read, bool
 
 	if (was_read)
 		ret = tmc_blob_decode(worker->coder, &piece->blob,
-				      worker->disk + (piece->offset - read->offset), what,
+				      worker->data + (piece->offset - read->offset), what,
 				      piece->offset, raw);
 	if (!ret)
 		return 0;
@@ -127,7 +128,8 @@ static int do_read(struct worker *worker, const struct tmc_read *read)
 	int ret = 0;
 
 	if (!tmc_pack_get(packs, &read->pack, &pack)) {
-		was_read = !tmc_pack_read(packs, pack, worker->disk, read->bytes, read->offset);
+		was_read = !tmc_pack_read_large(packs, pack, worker->disk, read->bytes,
+						read->offset, &worker->data);
 		tmc_pack_put(packs, pack);
 	}
 	tmc_pack_describe(packs, &read->pack, text);
@@ -139,10 +141,11 @@ static int do_read(struct worker *worker, const struct tmc_read *read)
 static int init_worker(struct worker *worker)
 {
 	const struct tmc_limits *limits = &worker->extract->repo->limits;
+	size_t disk_bytes = TMC_READ_BYTES + tmc_limits_disk_bytes(limits) + TMC_PACK_SLACK_BYTES;
 
 	worker->coder = tmc_blob_coder_create(limits, worker->extract->repo->keys);
 	worker->single = malloc(tmc_limits_disk_bytes(limits));
-	worker->disk = malloc(TMC_READ_BYTES + tmc_limits_disk_bytes(limits));
+	worker->disk = aligned_alloc(PAGE_BYTES, disk_bytes - disk_bytes % PAGE_BYTES + PAGE_BYTES);
 	worker->run = aligned_alloc(PAGE_BYTES, TMC_BUFFER_BYTES);
 	if (!worker->coder || !worker->single || !worker->disk || !worker->run)
 		return failure_set(-ENOMEM, "out of memory");

@@ -15,6 +15,8 @@
 #include "common/lock_scope.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,6 +46,8 @@ static void put_locked(struct tmc_pack *pack)
 {
 	if (!pack || --pack->nr_refs)
 		return;
+	if (pack->direct_fd >= 0)
+		close(pack->direct_fd);
 	close(pack->fd);
 	free(pack);
 }
@@ -82,6 +86,31 @@ int tmc_pack_read(struct tmc_pack_cache *cache, struct tmc_pack *pack, void *dat
 	return failure_set(ret, "cannot read %s: %s", text, strerror(-ret));
 }
 
+/* Whatever fails directly is tried through the page cache, which has the last word. */
+int tmc_pack_read_large(struct tmc_pack_cache *cache, struct tmc_pack *pack, void *room,
+			size_t bytes, uint64_t offset, const uint8_t **ret_data)
+{
+	size_t before = offset % IO_DIRECT_BYTES;
+	size_t needed = before + bytes;
+	size_t whole = (needed + IO_DIRECT_BYTES - 1) / IO_DIRECT_BYTES * IO_DIRECT_BYTES;
+
+	*ret_data = (uint8_t *)room + before;
+	if (pack->direct_fd >= 0 && offset <= pack->bytes && bytes <= pack->bytes - offset &&
+	    !io_read_direct(pack->direct_fd, room, whole, needed, offset - before))
+		return 0;
+	return tmc_pack_read(cache, pack, (uint8_t *)room + before, bytes, offset);
+}
+
+static int open_direct(int fd)
+{
+	char again[32];
+	int direct_fd;
+
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	direct_fd = io_open(AT_FDCWD, again, O_RDONLY | O_DIRECT);
+	return direct_fd < 0 ? -1 : direct_fd;
+}
+
 static int open_pack(struct tmc_pack_cache *cache, const struct tmc_id *id,
 		     struct tmc_pack **ret_pack)
 {
@@ -102,6 +131,7 @@ static int open_pack(struct tmc_pack_cache *cache, const struct tmc_id *id,
 					   tmc_pack_describe(cache, id, text));
 		return ret;
 	}
+	pack->direct_fd = open_direct(pack->fd);
 	ret = tmc_pack_read(cache, pack, &header, sizeof(header), 0);
 	if (!ret)
 		ret = tmc_object_header_check(&header, TMC_OBJECT_PACK, cache->keys,

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#define PAGE_BYTES     4096u
 #define WINDOW_BYTES   (2u << 20)
 #define NODES_BYTES    (64u << 10) /* a window where only nodes are read */
 #define FOOTER_ENTRIES 1024u
@@ -37,7 +38,8 @@ struct tmc_pack_checker {
 	uint32_t nr_blobs;
 	uint64_t window_offset;
 	size_t window_bytes;
-	uint8_t *window; /* a part of the pack */
+	uint8_t *window; /* room for a part of the pack */
+	const uint8_t *window_data;
 	struct tmc_footer_entry_disk footer[FOOTER_ENTRIES];
 };
 
@@ -52,7 +54,7 @@ struct tmc_pack_checker *tmc_pack_checker_create(struct tmc_repo *repo,
 	checker->ops = *ops;
 	checker->coder = tmc_blob_coder_create(&repo->limits, repo->keys);
 	checker->raw = malloc(tmc_limits_raw_bytes(&repo->limits));
-	checker->window = malloc(WINDOW_BYTES);
+	checker->window = aligned_alloc(PAGE_BYTES, WINDOW_BYTES + TMC_PACK_SLACK_BYTES);
 	if (!checker->coder || !checker->raw || !checker->window) {
 		tmc_pack_checker_destroy(checker);
 		return NULL;
@@ -161,13 +163,15 @@ static int get_bytes(struct tmc_pack_checker *checker, uint64_t offset, size_t b
 		if (bytes > part)
 			return failure_set(-EBADMSG, "%s is damaged: it is cut off", checker->text);
 		checker->window_bytes = 0;
-		ret = read_pack(checker, checker->window, part, offset);
+		checker->read_bytes += part;
+		ret = tmc_pack_read_large(checker->repo->packs, checker->pack, checker->window, part,
+					  offset, &checker->window_data);
 		if (ret < 0)
 			return ret;
 		checker->window_offset = offset;
 		checker->window_bytes = part;
 	}
-	*ret_data = checker->window + (offset - checker->window_offset);
+	*ret_data = checker->window_data + (offset - checker->window_offset);
 	return 0;
 }
 

@@ -115,3 +115,22 @@ int io_read_full(int fd, void *data, size_t bytes, uint64_t offset)
 	}
 	return 0;
 }
+
+int io_read_direct(int fd, void *data, size_t bytes, size_t needed, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < needed) {
+		ssize_t part = io_ops->pread(fd, (char *)data + done, bytes - done,
+					     (off_t)(offset + done));
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return -errno;
+		done += (size_t)part;
+		if (!part || (done < needed && done % IO_DIRECT_BYTES))
+			return -ENODATA;
+	}
+	return 0;
+}

@@ -45,4 +45,13 @@ int io_write_full(int fd, const void *data, size_t bytes, uint64_t offset);
 /** The end of the file before that is -ENODATA. */
 int io_read_full(int fd, void *data, size_t bytes, uint64_t offset);
 
+#define IO_DIRECT_BYTES 4096u /* what is read directly is aligned to this */
+
+/**
+ * From a descriptor with O_DIRECT: bytes, offset and data are aligned, and at least needed
+ * bytes are read, where the file may end. Errors: -ENODATA, -EINVAL (the file system
+ * wants more than that).
+ */
+int io_read_direct(int fd, void *data, size_t bytes, size_t needed, uint64_t offset);
+
 #endif

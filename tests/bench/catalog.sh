@@ -12,7 +12,8 @@
 #
 #	inc1	only the blocks known to have changed are read, as with the kernel module
 #	rescan	1 % changed, everything is read, as borg and restic do
-#	verify	every byte of the repository, after the three versions, per GiB of one image
+#	verify	every byte of the repository, per GiB of what the three versions hold together:
+#		v1, and what was replaced for v2 and v3
 #
 #	SIZE=4G		of the image
 #	WORK=/var/tmp	where the repositories lie meanwhile
@@ -158,6 +159,10 @@ added_vs_borg() {
 	calc "${bytes[tidemark_$1]} / ${bytes[borg_$2]}"
 }
 
+content_gib=$(calc "$size * 1.21 / 2 ^ 30")
+echo "bench verify per GiB: tidemark=$(calc "${cpu[tidemark_verify]} / $content_gib")" \
+	"borg=$(calc "${cpu[borg_verify]} / $content_gib")" \
+	"restic=$(calc "${cpu[restic_verify]} / $content_gib")"
 echo "bench size to borg: v1=$(added_vs_borg full full) +v2=$(added_vs_borg rescan inc1)" \
 	"+v3=$(added_vs_borg rescan20 inc20)"
 echo "bench catalog: full_cpu_s_gib=$(per_gib full)" \
@@ -168,7 +173,7 @@ echo "bench catalog: full_cpu_s_gib=$(per_gib full)" \
 	"inc1_cpu_vs_restic=$(calc "${cpu[tidemark_inc1]} / ${cpu[restic_inc1]}" 4)" \
 	"rescan_cpu_vs_borg=$(calc "${cpu[tidemark_rescan]} / ${cpu[borg_inc1]}")" \
 	"restore_cpu_s_gib=$(per_gib restore)" \
-	"verify_cpu_s_gib=$(per_gib verify)" \
+	"verify_cpu_s_gib=$(calc "${cpu[tidemark_verify]} / $content_gib")" \
 	"size_vs_borg=$(largest "$(added_vs_borg full full)" "$(added_vs_borg rescan inc1)" \
 		"$(added_vs_borg rescan20 inc20)")" \
 	"rss_mib=$(largest "${rss[tidemark_full]}" "${rss[tidemark_rescan]}" \
