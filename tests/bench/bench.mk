@@ -4,16 +4,17 @@
 #   make bench-overhead  what the module costs per request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
 #   make bench-catalog   the catalog beside borg and restic, in CPU seconds; SIZE=
+#   make bench-chunk-size  what the chunk size costs and saves; SIZE=
 #   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
 
-.PHONY: bench-overhead bench-latency bench-catalog bench-index bench-deps
+.PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-deps
 bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
 
 bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
 
-bench-catalog: bench-deps
+bench-catalog bench-chunk-size: bench-%: bench-deps
 	$(Q)$(MAKE) --no-print-directory $(B)/tidemark $(B)/bench/replace $(B)/bench/changed
-	$(Q)SIZE=$(SIZE) tests/bench/catalog.sh
+	$(Q)SIZE=$(SIZE) tests/bench/$*.sh
 
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/lib/libtidemark.a
 	$(call say,LINK,$@)

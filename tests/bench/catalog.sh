@@ -120,7 +120,7 @@ show v2
 borg_create inc1 v2
 restic_backup inc1
 tidemark_backup rescan
-measure tidemark_inc1 "$changed" "$work/known" "$work/disk" "$images/changed"
+measure tidemark_inc1 "$changed" "$work/known" "$work/disk" "$images/changed" 65536
 rm -rf "$work/known"
 
 show v3

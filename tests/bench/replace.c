@@ -2,9 +2,9 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * replace IMAGE OTHER FIRST NR: replaces NR blocks of 64 KiB, spread over the image
- * at random but always the same ones, by the blocks of OTHER from FIRST on, and
- * prints the numbers of the blocks in ascending order.
+ * replace IMAGE OTHER FIRST NR BYTES: replaces NR blocks of so many bytes, spread over
+ * the image at random but always the same ones, by the blocks of OTHER from FIRST on,
+ * and prints the numbers of the blocks in ascending order.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES 65536
+static uint64_t block_bytes;
 
 static void die(const char *what)
 {
@@ -30,7 +30,7 @@ static int open_file(const char *path, int flags, uint64_t *ret_blocks)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		die(path);
-	*ret_blocks = (uint64_t)st.st_size / BLOCK_BYTES;
+	*ret_blocks = (uint64_t)st.st_size / block_bytes;
 	return fd;
 }
 
@@ -62,15 +62,19 @@ static bool *choose(uint64_t nr_blocks, uint64_t nr, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	static char data[BLOCK_BYTES];
+	char *data;
 	uint64_t image_blocks, other_blocks, first, nr;
 	int image, other;
 	bool *chosen;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: replace IMAGE OTHER FIRST NR\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: replace IMAGE OTHER FIRST NR BYTES\n");
 		return 2;
 	}
+	block_bytes = strtoull(argv[5], NULL, 10);
+	data = malloc(block_bytes);
+	if (!data)
+		die("malloc");
 	image = open_file(argv[1], O_WRONLY, &image_blocks);
 	other = open_file(argv[2], O_RDONLY, &other_blocks);
 	first = strtoull(argv[3], NULL, 10);
@@ -83,14 +87,15 @@ int main(int argc, char **argv)
 	for (uint64_t block = 0; block < image_blocks; block++) {
 		if (!chosen[block])
 			continue;
-		if (pread(other, data, sizeof(data), (off_t)(first++ * BLOCK_BYTES)) !=
-		    (ssize_t)sizeof(data))
+		if (pread(other, data, block_bytes, (off_t)(first++ * block_bytes)) !=
+		    (ssize_t)block_bytes)
 			die(argv[2]);
-		if (pwrite(image, data, sizeof(data), (off_t)(block * BLOCK_BYTES)) !=
-		    (ssize_t)sizeof(data))
+		if (pwrite(image, data, block_bytes, (off_t)(block * block_bytes)) !=
+		    (ssize_t)block_bytes)
 			die(argv[1]);
 		printf("%" PRIu64 "\n", block);
 	}
 	free(chosen);
+	free(data);
 	return 0;
 }
