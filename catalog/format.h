@@ -69,6 +69,20 @@ struct tmc_config_disk {
 };
 static_assert(sizeof(struct tmc_config_disk) == 256, "format");
 
+struct tmc_key_slot_disk {
+	struct tmc_object_header_disk header;
+	le32_t log2_n;
+	le32_t r;
+	le32_t p;
+	uint8_t zero[4];
+	uint8_t salt[32];
+	uint8_t label[64];
+	uint8_t nonce[24];
+	uint8_t sealed[80];
+	uint8_t zero2[40];
+};
+static_assert(sizeof(struct tmc_key_slot_disk) == 384, "format");
+
 enum tmc_blob_type {
 	TMC_BLOB_CHUNK = 1,
 	TMC_BLOB_NODE = 2,

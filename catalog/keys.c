@@ -97,7 +97,7 @@ static struct secret *create_secret(void)
 }
 
 static bool derive(EVP_KDF_CTX *context, const struct tmc_keys *keys, struct secret *secret,
-		   enum tmc_key which)
+		   enum tmc_key_purpose which)
 {
 	static const char *const purposes[TMC_NR_KEYS] = {
 		[TMC_KEY_ID] = "id",
@@ -127,7 +127,7 @@ static bool derive_all(const struct tmc_keys *keys, struct secret *secret)
 	EVP_KDF_CTX *context = hkdf ? EVP_KDF_CTX_new(hkdf) : NULL;
 	bool ok = context;
 
-	for (enum tmc_key which = 0; ok && which < TMC_NR_KEYS; which++)
+	for (enum tmc_key_purpose which = 0; ok && which < TMC_NR_KEYS; which++)
 		ok = derive(context, keys, secret, which);
 	EVP_KDF_CTX_free(context);
 	EVP_KDF_free(hkdf);
@@ -161,14 +161,14 @@ const uint8_t *tmc_keys_master(const struct tmc_keys *keys)
 	return keys->secret->master;
 }
 
-const uint8_t *tmc_keys_get(const struct tmc_keys *keys, enum tmc_key which)
+const uint8_t *tmc_keys_get(const struct tmc_keys *keys, enum tmc_key_purpose which)
 {
 	return keys->secret->keys[which];
 }
 
 /* -------------------------------------------------------------------- contexts */
 
-struct tmc_aead *tmc_keys_get_aead(struct tmc_keys *keys, enum tmc_key which)
+struct tmc_aead *tmc_keys_get_aead(struct tmc_keys *keys, enum tmc_key_purpose which)
 {
 	{
 		LOCK_SCOPE(&keys->lock);
@@ -178,7 +178,7 @@ struct tmc_aead *tmc_keys_get_aead(struct tmc_keys *keys, enum tmc_key which)
 	return keys->secret ? tmc_aead_create(keys->secret->keys[which]) : NULL;
 }
 
-void tmc_keys_put_aead(struct tmc_keys *keys, enum tmc_key which, struct tmc_aead *aead)
+void tmc_keys_put_aead(struct tmc_keys *keys, enum tmc_key_purpose which, struct tmc_aead *aead)
 {
 	if (!aead)
 		return;

@@ -11,7 +11,7 @@
 #include "catalog/aead.h"
 #include "tidemark.h"
 
-enum tmc_key {
+enum tmc_key_purpose {
 	TMC_KEY_ID,     /* of hashes */
 	TMC_KEY_BLOB,   /* of payloads in packs */
 	TMC_KEY_INDEX,  /* of blocks of indexes */
@@ -36,13 +36,13 @@ int tmc_keys_check(const struct tmc_keys *keys);
 
 /** Those of an unlocked repository, in memory that is neither swapped nor dumped. */
 const uint8_t *tmc_keys_master(const struct tmc_keys *keys);
-const uint8_t *tmc_keys_get(const struct tmc_keys *keys, enum tmc_key which);
+const uint8_t *tmc_keys_get(const struct tmc_keys *keys, enum tmc_key_purpose which);
 
 /**
  * A context with one of the keys, for one thread until it is put back. From any
  * thread. NULL: out of memory, or there are no keys.
  */
-struct tmc_aead *tmc_keys_get_aead(struct tmc_keys *keys, enum tmc_key which);
-void tmc_keys_put_aead(struct tmc_keys *keys, enum tmc_key which, struct tmc_aead *aead);
+struct tmc_aead *tmc_keys_get_aead(struct tmc_keys *keys, enum tmc_key_purpose which);
+void tmc_keys_put_aead(struct tmc_keys *keys, enum tmc_key_purpose which, struct tmc_aead *aead);
 
 #endif

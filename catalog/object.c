@@ -193,6 +193,15 @@ static int write_object(struct tmc_store *store, const struct tmc_object_kind *k
 	return tmc_store_seal(draft, kind->store_kind, id);
 }
 
+int tmc_object_store_image(struct tmc_store *store, struct tmc_keys *keys,
+			   const struct tmc_object_kind *kind, const void *image, size_t bytes,
+			   struct tmc_id *ret_id)
+{
+	int ret = hash_of(kind, keys, image, bytes, ret_id);
+
+	return ret ? ret : write_object(store, kind, image, bytes, ret_id);
+}
+
 int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
 		     const struct tmc_object_kind *kind, void *image, size_t bytes,
 		     struct tmc_id *ret_id)
@@ -213,9 +222,7 @@ int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
 	memcpy(disk, image, bytes);
 	if (all_bytes > bytes)
 		ret = seal_body(keys, disk, bytes);
-	if (!ret)
-		ret = hash_of(kind, keys, disk, all_bytes, ret_id);
-	return ret ? ret : write_object(store, kind, disk, all_bytes, ret_id);
+	return ret ? ret : tmc_object_store_image(store, keys, kind, disk, all_bytes, ret_id);
 }
 
 static int read_object(struct tmc_store *store, const struct tmc_object_kind *kind,

@@ -48,6 +48,11 @@ int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
 		     const struct tmc_object_kind *kind, void *image, size_t bytes,
 		     struct tmc_id *ret_id);
 
+/** The same for an image that has its header, and nothing of which is to be sealed. */
+int tmc_object_store_image(struct tmc_store *store, struct tmc_keys *keys,
+			   const struct tmc_object_kind *kind, const void *image, size_t bytes,
+			   struct tmc_id *ret_id);
+
 /**
  * Read an object, prove it by its name, its repository and its tag. ret_image: header
  * and plain body, freed with free(). Errors: -ENOENT, -EBADMSG, -ENOKEY.

@@ -9,6 +9,7 @@
 
 #include "catalog/codec.h"
 #include "catalog/config.h"
+#include "catalog/key_slot.h"
 #include "catalog/session.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -27,6 +28,25 @@ static void destroy_keys(struct tmc_keys **keys)
 	tmc_keys_destroy(*keys);
 }
 
+/* The key is there before the repository is: what is cut short in between is none. */
+static int make_key(struct tmc_store *store, struct tmc_keys *keys,
+		    const struct tmc_repo_options *options, const struct tmc_id *config_digest)
+{
+	struct tmc_slot_secret secret = { .config_digest = *config_digest };
+	const char *label = options->label ? options->label : "";
+	struct tmc_id ignored;
+	int ret;
+
+	if (getrandom(secret.master, sizeof(secret.master), 0) != sizeof(secret.master))
+		return failure_set(-EIO, "the kernel gives no random numbers");
+	ret = tmc_keys_unlock(keys, secret.master);
+	if (!ret)
+		ret = tmc_key_slot_store(store, keys, options->passphrase, label, &secret,
+					 &ignored);
+	tmc_slot_secret_wipe(&secret);
+	return ret;
+}
+
 int tmc_repo_create(const char *path, uint32_t chunk_bytes)
 {
 	struct tmc_repo_options options = { .chunk_bytes = chunk_bytes };
@@ -40,11 +60,13 @@ int tmc_repo_create_with(const char *path, const struct tmc_repo_options *option
 	CLEANUP(destroy_keys) struct tmc_keys *keys = NULL;
 	struct tmc_config_disk config;
 	struct tmc_id id, digest;
-	int ret;
+	int ret = options->passphrase ? tmc_passphrase_check(options->passphrase) : 0;
 
+	if (ret < 0)
+		return ret;
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return failure_set(-EIO, "the kernel gives no random numbers");
-	keys = tmc_keys_create(&id, false);
+	keys = tmc_keys_create(&id, options->passphrase);
 	if (!keys)
 		return failure_set(-ENOMEM, "out of memory");
 	ret = tmc_config_init(&config, keys, options, &digest);
@@ -54,6 +76,8 @@ int tmc_repo_create_with(const char *path, const struct tmc_repo_options *option
 		ret = tmc_store_open(path, &store);
 	if (!ret)
 		ret = tmc_store_enter(store, "init");
+	if (!ret && options->passphrase)
+		ret = make_key(store, keys, options, &digest);
 	return ret ? ret : tmc_config_write(store, &config);
 }
 
@@ -165,4 +189,6 @@ int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression
 void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info)
 {
 	*ret_info = repo->info;
+	ret_info->encrypted = tmc_keys_is_encrypted(repo->keys);
+	ret_info->locked = ret_info->encrypted && tmc_keys_check(repo->keys) < 0;
 }

@@ -20,6 +20,7 @@ enum tmc_store_kind {
 	TMC_STORE_LEDGER,
 	TMC_STORE_NOTE,
 	TMC_STORE_ASIDE_POINT, /* put aside by repair: to be read, listed and taken back */
+	TMC_STORE_KEY,
 };
 
 enum tmc_store_call {
@@ -107,7 +108,7 @@ int tmc_store_sync_index(struct tmc_store *store);
 int tmc_store_sync(struct tmc_store *store, enum tmc_store_kind kind);
 
 /**
- * For the sweep of a doom alone. One that is not there is no error. Durable after
+ * For the sweep of a doom, and for key slots. One that is not there is no error. Durable after
  * tmc_store_sync.
  */
 int tmc_store_remove(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id);

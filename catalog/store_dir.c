@@ -55,6 +55,7 @@ static const char *const kind_directories[] = {
 	[TMC_STORE_LEDGER] = "ledger",
 	[TMC_STORE_NOTE] = "notes",
 	[TMC_STORE_ASIDE_POINT] = "aside",
+	[TMC_STORE_KEY] = "keys",
 };
 
 static const char *const directories[] = { "packs", "index", "points", "sessions" };
@@ -105,7 +106,8 @@ const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kin
 /* Kinds that came after the first repositories: their directory is made when needed. */
 static bool is_late_kind(enum tmc_store_kind kind)
 {
-	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE;
+	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE ||
+	       kind == TMC_STORE_KEY;
 }
 
 static void call_hook(enum tmc_store_call call, enum tmc_store_kind kind)
@@ -164,12 +166,13 @@ static int check_vacant(int root_fd, const char *path)
 		return failure_set(-EEXIST, "%s is a repository already", path);
 	while ((entry = next_entry(root))) {
 		CLEANUP_CLOSEDIR DIR *sub = NULL;
-		bool ours = false;
+		bool ours = !strcmp(entry->d_name, kind_directories[TMC_STORE_KEY]);
 
 		for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
 			ours |= !strcmp(entry->d_name, directories[i]);
 		if (!ours || open_directory(root_fd, entry->d_name, &sub) < 0 ||
-		    (strcmp(entry->d_name, "sessions") && next_entry(sub)))
+		    (strcmp(entry->d_name, "sessions") && strcmp(entry->d_name, "keys") &&
+		     next_entry(sub)))
 			return failure_set(-ENOTEMPTY, "%s is not empty: a repository needs an "
 					   "empty directory", path);
 	}

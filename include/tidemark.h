@@ -24,7 +24,8 @@
  *
  * Errors that every call can return: -EIO and other errors of the system calls,
  * -ENOMEM, -EBADMSG (an object of the repository is damaged: truncated, foreign
- * or not what its hash says), -EPROTONOSUPPORT (written by a newer version).
+ * or not what its hash says), -EPROTONOSUPPORT (written by a newer version), -ENOKEY
+ * (the repository is encrypted and was not unlocked).
  *
  * To build: pkg-config --cflags --libs libtidemark.
  */
@@ -84,6 +85,8 @@ struct tmc_repo_info {
 	struct tmc_compression compression; /**< the repository's own */
 	uint32_t chunk_bytes;
 	uint64_t created_ns;
+	bool encrypted;
+	bool locked; /**< encrypted, and not unlocked yet */
 };
 
 /**
@@ -97,9 +100,14 @@ int tmc_repo_create(const char *path, uint32_t chunk_bytes);
 struct tmc_repo_options {
 	uint32_t chunk_bytes;
 	struct tmc_compression compression; /**< where a backup chooses no other */
+	const char *passphrase; /**< 1 to TMC_PASSPHRASE_BYTES - 1 bytes; NULL: not encrypted */
+	const char *label;      /**< of the passphrase's key slot, see tmc_key; or NULL */
 };
 
-/** The same with more to choose. Errors: -EINVAL (compression) as well. */
+/**
+ * The same with more to choose. A passphrase costs 64 MiB of memory for a fifth of a
+ * second, as in the unlock and key calls. Errors: also -EINVAL (compression, passphrase).
+ */
 int tmc_repo_create_with(const char *path, const struct tmc_repo_options *options);
 
 /**
@@ -109,7 +117,9 @@ int tmc_repo_create_with(const char *path, const struct tmc_repo_options *option
 int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression *compression);
 
 /**
- * Open a repository, closed with tmc_repo_close. Costs the same whatever is in it.
+ * Open a repository, closed with tmc_repo_close. Costs the same whatever is in it. One
+ * that is encrypted is locked at first: until an unlock call has returned 0, calls
+ * that need its content return -ENOKEY.
  * Errors: -ENOENT (no such directory), -EMEDIUMTYPE (no repository).
  */
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
@@ -117,6 +127,48 @@ int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
 void tmc_repo_close(struct tmc_repo *repo);
 /** Cannot fail. */
 void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info);
+
+/* ------------------------------------------------------------------------ keys */
+
+#define TMC_PASSPHRASE_BYTES 1024u /**< with the final NUL */
+#define TMC_KEY_LABEL_BYTES  65 /**< with the final NUL */
+#define TMC_RECOVERY_BYTES   320u
+
+/**
+ * Unlock an encrypted repository, before other threads use it; once is enough.
+ * Errors: -EKEYREJECTED (wrong passphrase, no key slot that is whole, or it is not
+ * encrypted), -EBADMSG (config has been changed).
+ */
+int tmc_repo_unlock(struct tmc_repo *repo, const char *passphrase);
+
+/** The same with the text of tmc_key_export. Errors: also -EINVAL (a slip in it). */
+int tmc_repo_unlock_recovery(struct tmc_repo *repo, const char *text);
+
+/** A key slot: one passphrase that opens the repository. */
+struct tmc_key {
+	struct tmc_id id;
+	uint64_t created_ns;
+	char label[TMC_KEY_LABEL_BYTES]; /**< for people; anybody can read it */
+	bool damaged; /**< the rest is not known */
+	bool in_use;  /**< it opened this handle */
+};
+
+/** All key slots; the array is the caller's. Errors: -EINVAL (not encrypted). */
+int tmc_key_list(struct tmc_repo *repo, struct tmc_key **ret_list, size_t *ret_nr);
+
+/**
+ * Add, change, remove passphrases; no stored data changes. change replaces the one
+ * that unlocked the repository. A removed passphrase still opens older copies of its
+ * slot. Errors: -EINVAL (not encrypted; passphrase, label), -ENOENT, -ENOKEY, remove:
+ * -ETXTBSY (the last one).
+ */
+int tmc_key_add(struct tmc_repo *repo, const char *passphrase, const char *label,
+		struct tmc_id *ret_id);
+int tmc_key_change(struct tmc_repo *repo, const char *passphrase, struct tmc_id *ret_id);
+int tmc_key_remove(struct tmc_repo *repo, const struct tmc_id *id);
+
+/** The master key as a text of a few lines, for a safe place; wipe it after use. */
+int tmc_key_export(struct tmc_repo *repo, char ret_text[TMC_RECOVERY_BYTES]);
 
 /* ------------------------------------------------------------ restore points */
 

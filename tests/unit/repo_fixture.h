@@ -8,6 +8,7 @@
 #ifndef TESTS_UNIT_REPO_FIXTURE_H
 #define TESTS_UNIT_REPO_FIXTURE_H
 
+#include "catalog/key_slot.h"
 #include "tidemark.h"
 
 #include <setjmp.h>
@@ -70,6 +71,37 @@ FIXTURE int fixture_teardown(void **state)
 		if (ret_ < 0)                                                        \
 			fail_msg("%s: %d, %s", #expression, ret_, tmc_error_text()); \
 	} while (0)
+
+/* With TIDEMARK_UNIT_ENCRYPTED in the environment every repository of a test is encrypted. */
+FIXTURE int fixture_create(const char *path, uint32_t chunk_bytes)
+{
+	struct tmc_repo_options options = {
+		.chunk_bytes = chunk_bytes, .passphrase = "of the fixture",
+	};
+
+	if (!getenv("TIDEMARK_UNIT_ENCRYPTED"))
+		return tmc_repo_create(path, chunk_bytes);
+	tmc_scrypt_cost = (struct tmc_scrypt_cost){ .log2_n = 10, .r = 1, .p = 1 };
+	return tmc_repo_create_with(path, &options);
+}
+
+FIXTURE int fixture_open(const char *path, struct tmc_repo **ret_repo)
+{
+	struct tmc_repo_info info;
+	int ret = tmc_repo_open(path, ret_repo);
+
+	if (ret < 0)
+		return ret;
+	tmc_repo_get_info(*ret_repo, &info);
+	if (info.locked && getenv("TIDEMARK_UNIT_ENCRYPTED"))
+		ret = tmc_repo_unlock(*ret_repo, "of the fixture");
+	if (ret < 0)
+		tmc_repo_close(*ret_repo);
+	return ret;
+}
+
+#define tmc_repo_create fixture_create
+#define tmc_repo_open   fixture_open
 
 FIXTURE struct tmc_repo *make_repo(const char *path, uint32_t chunk_bytes)
 {

@@ -53,7 +53,7 @@ static void each_purpose_has_the_key_that_openssl_derives(void **state)
 	};
 	struct tmc_keys *keys = unlocked_keys(0x22, 0x11), *other = unlocked_keys(0x23, 0x11);
 
-	for (enum tmc_key which = 0; which < TMC_NR_KEYS; which++) {
+	for (enum tmc_key_purpose which = 0; which < TMC_NR_KEYS; which++) {
 		char digits[2 * TMC_KEY_BYTES + 1];
 
 		hex_format(tmc_keys_get(keys, which), TMC_KEY_BYTES, digits);
