@@ -115,6 +115,13 @@ static int open_parts(struct tmc_repo *repo, const char *path)
 	return 0;
 }
 
+static int (*on_open)(struct tmc_repo *repo, const char *path);
+
+void tmc_repo_on_open(int (*function)(struct tmc_repo *repo, const char *path))
+{
+	on_open = function;
+}
+
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo)
 {
 	struct tmc_repo *repo = calloc(1, sizeof(*repo));
@@ -124,6 +131,8 @@ int tmc_repo_open(const char *path, struct tmc_repo **ret_repo)
 		return failure_set(-ENOMEM, "out of memory");
 	pthread_mutex_init(&repo->lock, NULL);
 	ret = open_parts(repo, path);
+	if (!ret && on_open)
+		ret = on_open(repo, path);
 	if (ret < 0) {
 		tmc_repo_close(repo);
 		return ret;

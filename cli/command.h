@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <tidemark.h>
 
+enum exit_status command_key(int argc, char **argv);
 enum exit_status command_init(int argc, char **argv);
 enum exit_status command_attach(int argc, char **argv);
 enum exit_status command_detach(int argc, char **argv);

@@ -33,6 +33,8 @@ enum exit_status exit_status_of(int error)
 	case EBADMSG:
 		return EXIT_STATUS_DAMAGED;
 	case EPERM:
+	case ENOKEY: /* encrypted, and no passphrase, or a wrong one */
+	case EKEYREJECTED:
 	case ENOPKG: /* the kernel, or its module, cannot do it */
 		return EXIT_STATUS_KERNEL;
 	case EBUSY:

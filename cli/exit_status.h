@@ -15,7 +15,7 @@ enum exit_status {
 	EXIT_STATUS_REFUSED = 3,   /* would destroy something, or endanger the host */
 	EXIT_STATUS_NOT_FOUND = 4, /* no such device, attachment, point, repository */
 	EXIT_STATUS_DAMAGED = 5,   /* the repository is, or a volume has unreadable parts */
-	EXIT_STATUS_KERNEL = 6,    /* no module, no permission, tracking cannot work */
+	EXIT_STATUS_KERNEL = 6,    /* no module, no permission, no key, tracking cannot work */
 	EXIT_STATUS_BUSY = 7,      /* already attached, another backup, frozen */
 	EXIT_STATUS_NO_SPACE = 8,
 };

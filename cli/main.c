@@ -5,6 +5,7 @@
  * tidemark VERB ...: finds the verb and starts it.
  */
 #include "cli/command.h"
+#include "cli/unlock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const struct verb verbs[] = {
 	{"restore", command_restore, "put a restore point on a device or into a file"},
 	{"verify", command_verify, "prove that restore points can be restored"},
 	{"repair", command_repair, "make usable what is left of a damaged repository"},
+	{"key", command_key, "the passphrases of an encrypted repository"},
 	{"status", command_status, "list the attached devices"},
 	{"detach", command_detach, "stop tracking a device"},
 };
@@ -48,12 +50,13 @@ static void print_help(void)
 	     "  tidemark VERB --help   what a verb does, its options, an example\n"
 	     "  tidemark --version\n\n"
 	     "Exit status: 0 done, 1 failed, 2 usage, 3 refused for safety, 4 not found,\n"
-	     "5 damage found, 6 kernel module or permission, 7 busy, 8 no space.");
+	     "5 damage found, 6 kernel module, permission or key, 7 busy, 8 no space.");
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
+	enum exit_status status;
 
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
 		print_help();
@@ -63,6 +66,10 @@ int main(int argc, char **argv)
 		puts("tidemark " TIDEMARK_VERSION);
 		return command_finish_output(EXIT_STATUS_OK);
 	}
+	status = unlock_init(&argc, argv);
+	if (status != EXIT_STATUS_OK)
+		return status;
+	name = argc > 1 ? argv[1] : "";
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(name, verbs[i].name) == 0)
 			return command_finish_output(verbs[i].run(argc - 1, argv + 1));

@@ -123,6 +123,13 @@ int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression
  * Errors: -ENOENT (no such directory), -EMEDIUMTYPE (no repository).
  */
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
+/**
+ * Have a function called by each tmc_repo_open of this process, which may unlock the
+ * repository or refuse it: what it returns below 0, open returns. path: as it was
+ * given to open. Set before threads start; NULL: none.
+ */
+void tmc_repo_on_open(int (*function)(struct tmc_repo *repo, const char *path));
+
 /** Frees it; NULL is fine. */
 void tmc_repo_close(struct tmc_repo *repo);
 /** Cannot fail. */
