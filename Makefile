@@ -132,8 +132,12 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 	$(Q)$(call kernel_make,$(@D)) && touch $@
 
 # ------------------------------------------------------------------------ tests
+# These once more, with every repository in them encrypted.
+unit_encrypted := backup damage index-merge round-trip
+
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library)
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library
+	$(Q)TIDEMARK_UNIT_ENCRYPTED=1 tests/unit/run $(unit_encrypted:%=$(B)/unit/test-%)
 
 # Both contracts must suit programs of either language.
 contracts := include/uapi/tidemark.h include/tidemark.h
