@@ -135,8 +135,8 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 # These once more, with every repository in them encrypted.
 unit_encrypted := backup damage index-merge round-trip
 
-check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library)
-	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library
+check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
+	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets
 	$(Q)TIDEMARK_UNIT_ENCRYPTED=1 tests/unit/run $(unit_encrypted:%=$(B)/unit/test-%)
 
 # Both contracts must suit programs of either language.

@@ -9,6 +9,7 @@
 
 #include "catalog/codec.h"
 #include "catalog/config.h"
+#include "catalog/generation.h"
 #include "catalog/key_slot.h"
 #include "catalog/session.h"
 #include "common/cleanup.h"
@@ -115,11 +116,14 @@ static int open_parts(struct tmc_repo *repo, const char *path)
 	return 0;
 }
 
-static int (*on_open)(struct tmc_repo *repo, const char *path);
+static int (*watch_open)(struct tmc_repo *repo, const char *path);
+static void (*watch_close)(struct tmc_repo *repo);
 
-void tmc_repo_on_open(int (*function)(struct tmc_repo *repo, const char *path))
+void tmc_repo_watch(int (*on_open)(struct tmc_repo *repo, const char *path),
+		    void (*on_close)(struct tmc_repo *repo))
 {
-	on_open = function;
+	watch_open = on_open;
+	watch_close = on_close;
 }
 
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo)
@@ -131,8 +135,9 @@ int tmc_repo_open(const char *path, struct tmc_repo **ret_repo)
 		return failure_set(-ENOMEM, "out of memory");
 	pthread_mutex_init(&repo->lock, NULL);
 	ret = open_parts(repo, path);
-	if (!ret && on_open)
-		ret = on_open(repo, path);
+	if (!ret && watch_open)
+		ret = watch_open(repo, path);
+	repo->watched = !ret && watch_close;
 	if (ret < 0) {
 		tmc_repo_close(repo);
 		return ret;
@@ -145,6 +150,8 @@ void tmc_repo_close(struct tmc_repo *repo)
 {
 	if (!repo)
 		return;
+	if (repo->watched)
+		watch_close(repo);
 	tmc_pack_cache_destroy(repo->packs);
 	tmc_index_set_destroy(repo->indexes);
 	tmc_keys_destroy(repo->keys);
@@ -193,6 +200,13 @@ int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression
 	if (!ret)
 		repo->compression = *compression;
 	return ret;
+}
+
+int tmc_repo_get_generation(struct tmc_repo *repo, uint64_t *ret_generation)
+{
+	int ret = tmc_keys_check(repo->keys);
+
+	return ret ? ret : tmc_generation_get(repo, ret_generation);
 }
 
 void tmc_repo_get_info(const struct tmc_repo *repo, struct tmc_repo_info *ret_info)

@@ -23,6 +23,7 @@ struct tmc_repo { /* constant once open and unlocked, as far as nothing else is 
 	struct tmc_limits limits;
 	struct tmc_compression compression; /* of what this handle stores */
 	struct tmc_id config_digest; /* SHA-256 of the config object */
+	bool watched;                /* close tells so */
 	struct tmc_id slot;          /* the key slot that unlocked it; zero: none */
 	uint64_t ro_compat; /* unknown bits: read only */
 	struct tmc_index_set *indexes;

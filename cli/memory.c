@@ -21,6 +21,7 @@
 
 struct memory {
 	bool encrypted;
+	uint64_t generation;
 };
 
 static bool memory_directory(char ret_path[PATH_MAX])
@@ -59,6 +60,8 @@ static struct memory load(const struct tmc_repo_info *info)
 	while (file && fscanf(file, "%31s %llu", word, &number) == 2)
 		if (strcmp(word, "encrypted") == 0)
 			memory.encrypted = number;
+		else if (strcmp(word, "generation") == 0)
+			memory.generation = number;
 	return memory;
 }
 
@@ -70,6 +73,19 @@ int memory_check(const struct tmc_repo_info *info, const char *path)
 		return failure_set(-EBADMSG, "%s was encrypted when this host used it last and is not "
 				   "any more: somebody has changed it; do not use it", path);
 	return 0;
+}
+
+int memory_check_generation(const struct tmc_repo_info *info, const char *path,
+			    uint64_t generation)
+{
+	uint64_t seen = load(info).generation;
+
+	if (generation >= seen)
+		return 0;
+	return failure_set(-ETXTBSY, "%s is in an older state than this host has seen (generation "
+			   "%llu, it was %llu): it has been rolled back, or its newest points are "
+			   "gone or damaged; --accept-rollback takes it as it is", path,
+			   (unsigned long long)generation, (unsigned long long)seen);
 }
 
 static void make_directories(const char *path)
@@ -84,20 +100,22 @@ static void make_directories(const char *path)
 	}
 }
 
-void memory_keep(const struct tmc_repo_info *info)
+void memory_keep(const struct tmc_repo_info *info, uint64_t generation)
 {
+	struct memory memory = load(info);
 	char path[2 * PATH_MAX], draft[2 * PATH_MAX + 16];
 	FILE *file;
 	bool ok;
 
-	if (load(info).encrypted == info->encrypted || !memory_path(info, path))
+	if (!info->encrypted || (memory.encrypted && memory.generation == generation) ||
+	    !memory_path(info, path))
 		return;
 	make_directories(path);
 	snprintf(draft, sizeof(draft), "%s.%d", path, (int)getpid());
 	file = fopen(draft, "wxe");
 	if (!file)
 		return;
-	fprintf(file, "encrypted %d\n", info->encrypted);
+	fprintf(file, "encrypted 1\ngeneration %llu\n", (unsigned long long)generation);
 	ok = fflush(file) == 0 && fsync(fileno(file)) == 0;
 	fclose(file);
 	if (!ok || rename(draft, path) < 0)

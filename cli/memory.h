@@ -10,10 +10,14 @@
 
 #include <tidemark.h>
 
-/** Compare with the memory. path: the repository's. Errors: -EBADMSG (not encrypted any more). */
+/** Before it is unlocked. path: the repository's. Errors: -EBADMSG (not encrypted any more). */
 int memory_check(const struct tmc_repo_info *info, const char *path);
 
+/** After. Errors: -ETXTBSY (an older state of the repository is shown). */
+int memory_check_generation(const struct tmc_repo_info *info, const char *path,
+			    uint64_t generation);
+
 /** Remember. Cannot fail: a memory that cannot be kept costs its checks, nothing else. */
-void memory_keep(const struct tmc_repo_info *info);
+void memory_keep(const struct tmc_repo_info *info, uint64_t generation);
 
 #endif

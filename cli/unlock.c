@@ -21,6 +21,7 @@
 #define CREDENTIAL "tidemark-passphrase"
 
 static const char *passphrase_file; /* as the options say, or NULL */
+static bool accept_rollback;
 static const char recovery_title[] = "Tidemark recovery key";
 
 /* The file that holds the passphrase; NULL: the terminal has to be asked. */
@@ -78,6 +79,38 @@ static int unlock(struct tmc_repo *repo, const char *path)
 	return r;
 }
 
+/* What the store shows cannot be forged, but can be old. */
+static int check_rollback(struct tmc_repo *repo, const struct tmc_repo_info *info,
+			  const char *path)
+{
+	uint64_t generation = 0;
+	int r = tmc_repo_get_generation(repo, &generation);
+	char text[700];
+
+	if (r == -EBADMSG) {
+		snprintf(text, sizeof(text), "%s; so it cannot be told whether the repository has "
+			 "been rolled back", tmc_error_text());
+		command_notice(text);
+		return 0;
+	}
+	if (r == 0 && !accept_rollback)
+		r = memory_check_generation(info, path, generation);
+	if (r == 0)
+		memory_keep(info, generation);
+	return r;
+}
+
+static void on_close(struct tmc_repo *repo)
+{
+	struct tmc_repo_info info;
+	uint64_t generation;
+
+	tmc_repo_get_info(repo, &info);
+	if (info.encrypted && !info.locked && tmc_repo_get_generation(repo, &generation) == 0 &&
+	    memory_check_generation(&info, "", generation) == 0)
+		memory_keep(&info, generation);
+}
+
 static int on_open(struct tmc_repo *repo, const char *path)
 {
 	struct tmc_repo_info info;
@@ -89,8 +122,8 @@ static int on_open(struct tmc_repo *repo, const char *path)
 		secret_protect_process();
 	if (r == 0 && (info.locked || find_file()))
 		r = unlock(repo, path);
-	if (r == 0)
-		memory_keep(&info);
+	if (r == 0 && info.encrypted)
+		r = check_rollback(repo, &info, path);
 	return r;
 }
 
@@ -105,9 +138,12 @@ enum exit_status unlock_init(int *argc, char **argv)
 	static const char file_option[] = "--passphrase-file";
 	size_t length = strlen(file_option);
 
-	tmc_repo_on_open(on_open);
+	tmc_repo_watch(on_open, on_close);
 	for (int i = 1; i < *argc && strcmp(argv[i], "--") != 0;) {
-		if (strncmp(argv[i], file_option, length) == 0 && argv[i][length] == '=') {
+		if (strcmp(argv[i], "--accept-rollback") == 0) {
+			accept_rollback = true;
+			take(argc, argv, i, 1);
+		} else if (strncmp(argv[i], file_option, length) == 0 && argv[i][length] == '=') {
 			passphrase_file = argv[i] + length + 1;
 			take(argc, argv, i, 1);
 		} else if (strcmp(argv[i], file_option) == 0) {

@@ -15,7 +15,8 @@
 #include <tidemark.h>
 
 /**
- * Take the option that all verbs have out of argv: --passphrase-file FILE. From then on whoever opens a repository has it unlocked.
+ * Take the options that all verbs have out of argv: --passphrase-file FILE,
+ * --accept-rollback. From then on whoever opens a repository has it unlocked.
  */
 enum exit_status unlock_init(int *argc, char **argv);
 

@@ -124,11 +124,21 @@ int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression
  */
 int tmc_repo_open(const char *path, struct tmc_repo **ret_repo);
 /**
- * Have a function called by each tmc_repo_open of this process, which may unlock the
- * repository or refuse it: what it returns below 0, open returns. path: as it was
- * given to open. Set before threads start; NULL: none.
+ * The highest generation of what is in the repository: it grows with each point and
+ * each prune and never falls, unless an older state of the repository is shown. Reads
+ * every point. Errors: -ENOKEY, -EBADMSG (a doom or ledger; a damaged point is passed
+ * over).
  */
-void tmc_repo_on_open(int (*function)(struct tmc_repo *repo, const char *path));
+int tmc_repo_get_generation(struct tmc_repo *repo, uint64_t *ret_generation);
+
+/**
+ * Have functions called by each tmc_repo_open and tmc_repo_close of this process.
+ * on_open may unlock the repository or refuse it: what it returns below 0, open
+ * returns. path: as it was given to open. on_close: the handle can still be used. Set
+ * before threads start; NULL: none.
+ */
+void tmc_repo_watch(int (*on_open)(struct tmc_repo *repo, const char *path),
+		    void (*on_close)(struct tmc_repo *repo));
 
 /** Frees it; NULL is fine. */
 void tmc_repo_close(struct tmc_repo *repo);
