@@ -6,6 +6,7 @@
  */
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/unlock.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/progress.h"
@@ -27,6 +28,7 @@ static const char help[] =
 	"chunk is compared with its hash on the way.\n\n"
 	"      --volume VOLUME  all points of a volume, by its name or identity, the oldest first\n"
 	"      --to REPO        the repository to copy to\n"
+	"      --to-passphrase-file FILE  holds its passphrase, where it is encrypted\n"
 	"  -r, --repo REPO      the repository to copy from (default: $TIDEMARK_REPOSITORY)\n"
 	"      --json           report one JSON object with the array \"points\"\n"
 	"  -q, --quiet          no progress, no report\n"
@@ -34,7 +36,7 @@ static const char help[] =
 	"Example: tidemark copy --volume sdb1 --to /mnt/second -r /backup/repo";
 
 struct request {
-	const char *from, *to, *volume;
+	const char *from, *to, *to_passphrase_file, *volume;
 	char **names;
 	int nr_names;
 	bool json, quiet;
@@ -155,6 +157,7 @@ static enum exit_status copy(const struct request *request)
 	struct tmc_repo *from = NULL, *to = NULL;
 	int r = tmc_repo_open(request->from, &from);
 
+	unlock_use_file(request->to_passphrase_file);
 	if (r == 0)
 		r = tmc_repo_open(request->to, &to);
 	if (r == 0)
@@ -176,6 +179,7 @@ enum exit_status command_copy(int argc, char **argv)
 	static const struct option options[] = {
 		{"volume", required_argument, NULL, 'v'},
 		{"to", required_argument, NULL, 't'},
+		{"to-passphrase-file", required_argument, NULL, 'p'},
 		{"repo", required_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},
@@ -192,6 +196,9 @@ enum exit_status command_copy(int argc, char **argv)
 			break;
 		case 't':
 			request.to = optarg;
+			break;
+		case 'p':
+			request.to_passphrase_file = optarg;
 			break;
 		case 'r':
 			request.from = optarg;

@@ -21,6 +21,7 @@
 #define CREDENTIAL "tidemark-passphrase"
 
 static const char *passphrase_file; /* as the options say, or NULL */
+static bool file_is_chosen; /* by a verb: nothing else counts */
 static bool accept_rollback;
 static const char recovery_title[] = "Tidemark recovery key";
 
@@ -31,6 +32,8 @@ static const char *find_file(void)
 	const char *path = passphrase_file ? passphrase_file : getenv("TIDEMARK_PASSPHRASE_FILE");
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 
+	if (file_is_chosen)
+		return passphrase_file;
 	if (path && *path)
 		return path;
 	if (!directory)
@@ -161,6 +164,7 @@ enum exit_status unlock_init(int *argc, char **argv)
 void unlock_use_file(const char *path)
 {
 	passphrase_file = path;
+	file_is_chosen = true;
 }
 
 static int ask_twice(char ret_passphrase[TMC_PASSPHRASE_BYTES])

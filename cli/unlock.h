@@ -20,7 +20,10 @@
  */
 enum exit_status unlock_init(int *argc, char **argv);
 
-/** Unlock with this file, whatever the options said: a passphrase or a recovery key. */
+/**
+ * Unlock with this file from now on, whatever the options said: a passphrase or a
+ * recovery key. NULL: ask the terminal.
+ */
 void unlock_use_file(const char *path);
 
 /** The repository's passphrase for init: as if it were opened, from a terminal twice. */
