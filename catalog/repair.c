@@ -324,7 +324,7 @@ static int rewrite_tree(struct rewriting *rewriting, struct tmc_blob_set *blobs,
 	if (ret < 0 || !rewriting->damaged)
 		return ret;
 	rewriting->tree.root = tree_repair.root;
-	rewriting->point.parent = rewriting->point.id;
+	rewriting->point.parent = rewriting->point.id; /* the original */
 	rewriting->point.unreadable_chunks = tree_repair.unreadable_chunks;
 	return 0;
 }
@@ -675,12 +675,45 @@ static int copy_note(struct repair *repair, const struct tmc_id *from, const str
 	return tmc_note_put(repair->repo, &copy);
 }
 
+static bool stands_in_for(const struct tmc_point *point, const struct tmc_point *original)
+{
+	return tmc_id_equal(&point->parent, &original->id) &&
+	       point->cut_time_ns == original->cut_time_ns &&
+	       !strcmp(point->volume.volume_id, original->volume.volume_id);
+}
+
+/* A repair that was cut short may have stored the replacement, and left the original. */
+static int find_replacement(struct repair *repair, struct rewriting *rewriting, bool *ret_found)
+{
+	CLEANUP_FREE struct tmc_point *points = NULL;
+	size_t nr;
+	int ret = tmc_point_list(repair->repo, &points, &nr);
+
+	*ret_found = false;
+	for (size_t i = 0; i < nr && (!ret || is_damage(ret)); i++) {
+		struct tmc_point loaded;
+		struct tmc_tree tree;
+
+		if (!stands_in_for(&points[i], &rewriting->point) ||
+		    tmc_point_load(repair->repo, &points[i].id, &loaded, &tree) < 0 ||
+		    !tmc_id_equal(&tree.root, &rewriting->tree.root))
+			continue;
+		*ret_found = true;
+		rewriting->point.id = points[i].id;
+		break;
+	}
+	return is_damage(ret) ? 0 : ret; /* damaged points are dealt with in turn */
+}
+
 static int replace_point(struct repair *repair, struct rewriting *rewriting)
 {
 	struct tmc_id old = rewriting->point.id;
+	bool found = false;
 	int ret = 0;
 
 	if (rewriting->damaged)
+		ret = find_replacement(repair, rewriting, &found);
+	if (!ret && rewriting->damaged && !found)
 		ret = tmc_point_store(repair->repo, &rewriting->tree, &rewriting->point);
 	if (!ret && rewriting->damaged)
 		ret = copy_note(repair, &old, &rewriting->point.id);
@@ -714,10 +747,8 @@ static int retire_replacement(struct repair *repair, const struct tmc_point *ori
 	int ret = tmc_point_list(repair->repo, &points, &nr);
 
 	for (size_t i = 0; i < nr && !ret; i++)
-		if (tmc_id_equal(&points[i].parent, &original->id) &&
-		    points[i].cut_time_ns == original->cut_time_ns &&
-		    points[i].unreadable_chunks > original->unreadable_chunks &&
-		    !strcmp(points[i].volume.volume_id, original->volume.volume_id))
+		if (stands_in_for(&points[i], original) &&
+		    points[i].unreadable_chunks > original->unreadable_chunks)
 			ret = put_aside(repair, TMC_STORE_POINT, &points[i].id);
 	return ret;
 }

@@ -7,6 +7,7 @@
  * is named exactly, and every byte that was there is still there, if aside.
  * TIDEMARK_TEST_SCALE multiplies the number of trials.
  */
+#include "faults.h"
 #include "repo_fixture.h"
 
 #include "catalog/blob_read.h"
@@ -257,7 +258,8 @@ static bool find_successor(struct tmc_repo *repo, const struct tmc_point *origin
 	return found;
 }
 
-static void judge_point(struct scene *scene, struct tmc_repo *repo, int nth, const char *what)
+static void judge_point(struct scene *scene, struct tmc_repo *repo, int nth, bool named,
+			const char *what)
 {
 	const struct model *model = scene->models[nth];
 	struct image image = {
@@ -283,7 +285,7 @@ static void judge_point(struct scene *scene, struct tmc_repo *repo, int nth, con
 				fail_msg("%s: chunk %u of point %d was readable", what,
 					 (unsigned int)chunk, nth);
 			/* Of a lost node nobody knows what was unreadable below it before. */
-			if (!model->unreadable[chunk] &&
+			if (named && !model->unreadable[chunk] &&
 			    scene->lost[nth][chunk] != image.unreadable[chunk])
 				fail_msg("%s: chunk %u of point %d is lost and not named, or the other "
 					 "way round", what, (unsigned int)chunk, nth);
@@ -358,7 +360,7 @@ static void judge(struct scene *scene, const char *what)
 		fail_msg("%s: %d, %s", what, ret, tmc_error_text());
 	assert_success(tmc_repo_open(scene->fixture->path, &repo));
 	for (int i = 0; i < NR_POINTS; i++) {
-		judge_point(scene, repo, i, what);
+		judge_point(scene, repo, i, true, what);
 		nr_points += scene->loadable[i];
 		any_lost |= !scene->loadable[i];
 		for (uint64_t chunk = 0; chunk < NR_CHUNKS; chunk++)
@@ -472,6 +474,64 @@ static void remove_largest_pack(struct scene *scene)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Noise in the largest pack, another pack gone, an index damaged. */
+static void damage_much(struct scene *scene)
+{
+	size_t largest = largest_pack(scene);
+	bool removed = false, noisy = false;
+
+	reset(scene);
+	for (size_t i = 0; i < scene->nr_files; i++) {
+		struct file *file = &scene->files[i];
+		uint8_t *data = malloc(file->bytes);
+		char path[512];
+
+		memcpy(data, file->data, file->bytes);
+		snprintf(path, sizeof(path), "%s/%s", scene->fixture->path, file->path);
+		if (i == largest) {
+			memset(data + file->bytes / 2, 0x55, 9000);
+			write_file(path, data, file->bytes);
+		} else if (!removed && !strncmp(file->path, "packs", 5)) {
+			removed = !unlink(path);
+		} else if (!noisy && !strncmp(file->path, "index", 5)) {
+			memset(data + 5000, 0x55, 100);
+			write_file(path, data, file->bytes);
+			noisy = true;
+		}
+		free(data);
+	}
+	assert_true(removed && noisy);
+}
+
+/* Killed at each call that changes something: the next repair ends where one alone would. */
+static void a_repair_that_is_killed_anywhere_is_finished_by_the_next(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_repair_result result;
+	bool fired = true;
+	unsigned int at;
+
+	for (at = 1; fired; at++) {
+		struct tmc_repo *repo;
+		char what[40];
+
+		snprintf(what, sizeof(what), "killed at call %u", at);
+		damage_much(scene);
+		look_before(scene);
+		faults_arm(FAULT_KILL, at);
+		run_repair(scene, true, &result);
+		fired = faults_fired();
+		faults_disarm();
+		assert_in_range(-run_repair(scene, true, &result), 0, EBADMSG);
+		assert_success(tmc_repo_open(scene->fixture->path, &repo));
+		for (int i = 0; i < NR_POINTS; i++)
+			judge_point(scene, repo, i, false, what);
+		assert_verified(repo, NR_POINTS);
+		tmc_repo_close(repo);
+	}
+	assert_true(at > 30);
+}
+
 static void without_apply_nothing_is_written(void **state)
 {
 	struct scene *scene = *state;
@@ -531,6 +591,7 @@ int main(void)
 		T(damaged_points_go_aside),
 		T(several_kinds_of_damage_at_once_are_repaired),
 		T(a_sound_repository_is_left_as_it_is),
+		T(a_repair_that_is_killed_anywhere_is_finished_by_the_next),
 		T(without_apply_nothing_is_written),
 		T(a_later_backup_of_the_same_data_heals),
 	};
