@@ -134,6 +134,37 @@ static void a_copy_that_is_repeated_copies_nothing(void **state)
 	assert_int_equal(count_files(&scene->target, "points"), 1);
 }
 
+/* Ids are the target's own: each blob goes through its plain content, both ways. */
+static void points_go_into_an_encrypted_repository_and_out_of_it(void **state)
+{
+	const struct tmc_repo_options options = { .chunk_bytes = CHUNK, .passphrase = "of the fixture" };
+	struct scene *scene = *state;
+	struct tmc_copy_result in, out;
+	struct tmc_repo *sealed;
+	struct tmc_copy *copy;
+	char path[100];
+
+	snprintf(path, sizeof(path), "%.60s/sealed", scene->fixture->directory);
+	assert_success(tmc_repo_create_with(path, &options));
+	assert_success(tmc_repo_open(path, &sealed));
+	if (!getenv("TIDEMARK_UNIT_ENCRYPTED")) /* else the fixture has unlocked it */
+		assert_int_equal(tmc_copy_begin(scene->from, sealed, &copy), -ENOKEY);
+	assert_success(tmc_repo_unlock(sealed, "of the fixture"));
+	assert_success(tmc_copy_begin(scene->from, sealed, &copy));
+	for (int i = 1; i < NR_POINTS; i++)
+		assert_success(tmc_copy_point(copy, &scene->points[i], NULL, NULL, &in));
+	tmc_copy_end(copy);
+	assert_in_range(in.copied_blobs, 5, 5 + 6);
+	assert_point_equals(sealed, &in.point, scene->models[2]);
+	assert_verified(sealed, 2);
+	assert_success(tmc_copy_begin(sealed, scene->to, &copy));
+	assert_success(tmc_copy_point(copy, &in.point, NULL, NULL, &out));
+	tmc_copy_end(copy);
+	assert_point_equals(scene->to, &out.point, scene->models[2]);
+	assert_verified(scene->to, 1);
+	tmc_repo_close(sealed);
+}
+
 static void chunks_of_another_size_are_refused(void **state)
 {
 	struct scene *scene = *state;
@@ -209,6 +240,7 @@ int main(void)
 		T(copied_points_are_exact_and_keep_what_is_said_of_them),
 		T(both_repositories_hold_the_same_blobs),
 		T(a_copy_that_is_repeated_copies_nothing),
+		T(points_go_into_an_encrypted_repository_and_out_of_it),
 		T(chunks_of_another_size_are_refused),
 		T(a_damaged_source_makes_no_point),
 		T(a_copy_that_fails_anywhere_leaves_nothing_bad),

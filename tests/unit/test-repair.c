@@ -29,7 +29,8 @@ struct scene {
 	struct model *models[NR_POINTS];
 	struct tmc_point points[NR_POINTS];
 	struct file files[32]; /* as they were made */
-	size_t nr_files;
+	size_t nr_files; /* that may be damaged */
+	size_t nr_all;   /* and config and keys behind them */
 	uint64_t seed;
 	uint8_t readable[NR_POINTS][NR_CHUNKS]; /* before */
 	bool loadable[NR_POINTS];
@@ -42,25 +43,18 @@ static uint64_t next_random(struct scene *scene)
 	return scene->seed >> 20;
 }
 
-static void load_files(struct scene *scene)
+static void load_files(struct scene *scene, const char *directory)
 {
-	static const char *const directories[] = { "packs", "index", "points" };
 	struct file_list *list = malloc(sizeof(*list));
-	char config[128];
 
-	for (size_t d = 0; d < 3; d++) {
-		list_files(scene->fixture, directories[d], list);
-		for (size_t i = 0; i < list->nr; i++) {
-			struct file *file = &scene->files[scene->nr_files++];
+	list_files(scene->fixture, directory, list);
+	for (size_t i = 0; i < list->nr; i++) {
+		struct file *file = &scene->files[scene->nr_all++];
 
-			snprintf(file->path, sizeof(file->path), "%s",
-				 list->paths[i] + strlen(scene->fixture->path) + 1);
-			file->data = read_file(list->paths[i], &file->bytes);
-		}
+		snprintf(file->path, sizeof(file->path), "%s",
+			 list->paths[i] + strlen(scene->fixture->path) + 1);
+		file->data = read_file(list->paths[i], &file->bytes);
 	}
-	snprintf(config, sizeof(config), "%s/config", scene->fixture->path);
-	scene->files[scene->nr_files].data = read_file(config, &scene->files[scene->nr_files].bytes);
-	snprintf(scene->files[scene->nr_files].path, sizeof(scene->files[0].path), "config");
 	free(list);
 }
 
@@ -91,7 +85,12 @@ static int scene_setup(void **state)
 			return -1;
 	}
 	tmc_repo_close(repo);
-	load_files(scene);
+	load_files(scene, "packs");
+	load_files(scene, "index");
+	load_files(scene, "points");
+	scene->nr_files = scene->nr_all;
+	load_files(scene, "config");
+	load_files(scene, "keys");
 	*state = scene;
 	return 0;
 }
@@ -100,7 +99,7 @@ static int scene_teardown(void **state)
 {
 	struct scene *scene = *state;
 
-	for (size_t i = 0; i <= scene->nr_files; i++)
+	for (size_t i = 0; i < scene->nr_all; i++)
 		free(scene->files[i].data);
 	for (int i = 0; i < NR_POINTS; i++)
 		model_destroy(scene->models[i]);
@@ -116,7 +115,7 @@ static void reset(struct scene *scene)
 
 	remove_tree(root);
 	assert_int_equal(mkdir(root, 0700), 0);
-	for (size_t i = 0; i <= scene->nr_files; i++) {
+	for (size_t i = 0; i < scene->nr_all; i++) {
 		struct file *file = &scene->files[i];
 		char path[512];
 
