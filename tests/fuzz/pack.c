@@ -127,7 +127,7 @@ static void note_good(void *context, const struct tmc_id *pack, const struct tmc
 		abort();
 }
 
-static void note_damage(void *context)
+static void note_damage(void *context, int error)
 {
 	nr_damaged++;
 }
