@@ -17,14 +17,9 @@
 
 /* ------------------------------------------------------------------------ lists */
 
-static int compare_ids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct tmc_id));
-}
-
 bool tmc_id_list_has(const struct tmc_id_list *list, const struct tmc_id *id)
 {
-	return list->nr && bsearch(id, list->ids, list->nr, sizeof(*id), compare_ids);
+	return list->nr && bsearch(id, list->ids, list->nr, sizeof(*id), tmc_id_compare);
 }
 
 int tmc_id_list_add(struct tmc_id_list *list, const struct tmc_id *id)
@@ -43,7 +38,7 @@ int tmc_id_list_add(struct tmc_id_list *list, const struct tmc_id *id)
 void tmc_id_list_sort(struct tmc_id_list *list)
 {
 	if (list->nr)
-		qsort(list->ids, list->nr, sizeof(*list->ids), compare_ids);
+		qsort(list->ids, list->nr, sizeof(*list->ids), tmc_id_compare);
 }
 
 void tmc_id_list_clear(struct tmc_id_list *list)
@@ -111,7 +106,7 @@ static bool get_list(const uint8_t **p, uint32_t nr, struct tmc_id_list *list)
 	*p += nr * sizeof(*list->ids);
 	list->nr = nr;
 	for (uint32_t i = 1; i < nr; i++)
-		if (compare_ids(&list->ids[i - 1], &list->ids[i]) >= 0)
+		if (tmc_id_compare(&list->ids[i - 1], &list->ids[i]) >= 0)
 			return false;
 	return true;
 }

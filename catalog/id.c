@@ -129,6 +129,11 @@ int tmc_hash_once(struct tmc_hash *hash, const void *data, size_t bytes, struct 
 	return ret ? ret : tmc_hash_finish(hash, ret_id);
 }
 
+int tmc_id_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tmc_id));
+}
+
 void tmc_id_format(const struct tmc_id *id, char ret_text[TMC_ID_TEXT])
 {
 	hex_format(id->bytes, sizeof(id->bytes), ret_text);

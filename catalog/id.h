@@ -40,6 +40,9 @@ static inline bool tmc_id_equal(const struct tmc_id *a, const struct tmc_id *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+/** For bsearch and qsort: ascending. */
+int tmc_id_compare(const void *a, const void *b);
+
 static inline bool tmc_id_is_special(const struct tmc_id *id)
 {
 	return tmc_id_equal(id, &tmc_id_zero) || tmc_id_equal(id, &tmc_id_unreadable);

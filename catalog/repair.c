@@ -203,14 +203,9 @@ static void *check_thread(void *context)
 	return NULL;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct tmc_id));
-}
-
 static int compare_bad(const void *a, const void *b)
 {
-	return compare_ids(&((const struct bad_pack *)a)->id, &((const struct bad_pack *)b)->id);
+	return tmc_id_compare(&((const struct bad_pack *)a)->id, &((const struct bad_pack *)b)->id);
 }
 
 static const struct bad_pack *find_bad(const struct repair *repair, const struct tmc_id *pack)
@@ -243,7 +238,7 @@ static int list_packs(struct repair *repair)
 		const struct tmc_id *pack = &proof->mentions[i].pack;
 
 		if ((i && tmc_id_equal(pack, &proof->mentions[i - 1].pack)) ||
-		    (nr_listed && bsearch(pack, packs, nr_listed, sizeof(*pack), compare_ids)))
+		    (nr_listed && bsearch(pack, packs, nr_listed, sizeof(*pack), tmc_id_compare)))
 			continue;
 		repair->packs[repair->nr_packs++] = *pack;
 	}

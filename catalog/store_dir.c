@@ -370,11 +370,6 @@ static int list_directory(struct tmc_store *store, const char *name, int first_b
 	return errno ? tmc_store_error(store, -errno, "list", name) : 0;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct tmc_id));
-}
-
 static int list_aside_points(struct tmc_store *store, struct id_list *list)
 {
 	const char *prefix = strchr(ASIDE_POINT, '/') + 1;
@@ -423,7 +418,7 @@ int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc
 		return ret;
 	}
 	if (list.nr)
-		qsort(list.ids, list.nr, sizeof(*list.ids), compare_ids);
+		qsort(list.ids, list.nr, sizeof(*list.ids), tmc_id_compare);
 	*ret_ids = list.ids;
 	*ret_nr = list.nr;
 	return 0;

@@ -35,12 +35,8 @@ static const char help[] =
 
 static void on_say(void *context, const char *text)
 {
-	struct progress *progress = context;
-	bool enabled = progress->enabled;
-
-	progress_stop(progress);
+	progress_clear(context);
 	fprintf(stderr, "tidemark: %s\n", text);
-	progress->enabled = enabled;
 }
 
 static void on_lost(void *context, const struct tmc_point *point, uint64_t offset, uint64_t bytes)

@@ -36,22 +36,14 @@ static const char help[] =
 
 static void on_damage(void *context, const char *text)
 {
-	struct progress *progress = context;
-	bool enabled = progress->enabled;
-
-	progress_stop(progress);
+	progress_clear(context);
 	fprintf(stderr, "tidemark: %s\n", text);
-	progress->enabled = enabled;
 }
 
 static void on_note(void *context, const char *text)
 {
-	struct progress *progress = context;
-	bool enabled = progress->enabled;
-
-	progress_stop(progress);
+	progress_clear(context);
 	command_notice(text);
-	progress->enabled = enabled;
 }
 
 static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)

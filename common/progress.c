@@ -67,12 +67,24 @@ void progress_add(struct progress *progress, uint64_t bytes)
 	progress_update(progress, done, progress->total_bytes);
 }
 
-void progress_stop(struct progress *progress)
+static void clear_locked(struct progress *progress)
 {
-	pthread_mutex_lock(&progress->lock);
 	if (progress->on_screen)
 		fputs("\r\033[K", stderr);
 	progress->on_screen = false;
+}
+
+void progress_clear(struct progress *progress)
+{
+	pthread_mutex_lock(&progress->lock);
+	clear_locked(progress);
+	pthread_mutex_unlock(&progress->lock);
+}
+
+void progress_stop(struct progress *progress)
+{
+	pthread_mutex_lock(&progress->lock);
+	clear_locked(progress);
 	progress->enabled = false;
 	pthread_mutex_unlock(&progress->lock);
 }

@@ -35,7 +35,10 @@ void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t to
  */
 void progress_add(struct progress *progress, uint64_t bytes);
 
-/** Take the line off the screen, before anything else is printed. */
+/** Take the line off the screen, before anything else is printed; the next update draws it. */
+void progress_clear(struct progress *progress);
+
+/** The same, for good. */
 void progress_stop(struct progress *progress);
 
 #endif
