@@ -60,6 +60,7 @@ static void destroy(struct tmc_backup *backup)
 	tmc_chunk_set_destroy(backup->chunks);
 	tmc_tree_cursor_destroy(backup->cursor);
 	pthread_mutex_destroy(&backup->lock);
+	tmc_repo_end_write(backup->repo);
 	free(backup);
 }
 
@@ -114,11 +115,8 @@ static int create_parts(struct tmc_backup *backup, unsigned int nr_workers)
 	return tmc_pipeline_start(&parts, nr_workers, &backup->pipeline);
 }
 
-static int check_arguments(const struct tmc_repo *repo, const struct tmc_volume *volume)
+static int check_volume(const struct tmc_volume *volume)
 {
-	if (repo->ro_compat)
-		return failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
-				   "that this one may only read it: install a newer version");
 	if (volume->volume_bytes > BYTES_MAX && volume->volume_bytes != TMC_BYTES_UNKNOWN)
 		return failure_set(-EINVAL, "the volume is too large");
 	return 0;
@@ -129,22 +127,23 @@ int tmc_backup_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		     struct tmc_backup **ret_backup)
 {
 	struct tmc_backup *backup;
-	int ret = check_arguments(repo, volume);
+	int ret = check_volume(volume);
 
+	if (!ret)
+		ret = tmc_repo_begin_write(repo, "backup");
 	if (ret < 0)
 		return ret;
 	backup = calloc(1, sizeof(*backup));
-	if (!backup)
+	if (!backup) {
+		tmc_repo_end_write(repo);
 		return failure_set(-ENOMEM, "out of memory");
+	}
 	backup->repo = repo;
 	backup->volume = *volume;
 	pthread_mutex_init(&backup->lock, NULL);
 	first_failure_init(&backup->failure);
-	ret = tmc_repo_enter(repo, "backup");
-	if (!ret)
-		tmc_session_break_dead(tmc_store_session(repo->store));
-	if (!ret)
-		ret = load_parent(backup, parent);
+	tmc_session_break_dead(tmc_store_session(repo->store));
+	ret = load_parent(backup, parent);
 	if (!ret)
 		ret = tmc_index_set_refresh(repo->indexes);
 	if (!ret)
@@ -342,8 +341,6 @@ static int commit(struct tmc_backup *backup, struct tmc_point *point)
 		.packs = backup->packs,
 		.parent = &backup->tree,
 	};
-	const struct tmc_id *packs;
-	uint32_t nr_packs;
 	int ret;
 
 	tmc_pipeline_stop(backup->pipeline);
@@ -353,13 +350,7 @@ static int commit(struct tmc_backup *backup, struct tmc_point *point)
 	if (!ret)
 		ret = tmc_tree_build(&build);
 	if (!ret)
-		ret = tmc_pack_writer_finish(backup->packs);
-	if (ret < 0)
-		return ret;
-	packs = tmc_pack_writer_packs(backup->packs, &nr_packs);
-	ret = tmc_blob_set_commit(backup->blobs, packs, nr_packs);
-	if (!ret)
-		ret = tmc_store_sync_index(backup->repo->store);
+		ret = tmc_blob_set_publish(backup->blobs, backup->packs);
 	if (ret < 0)
 		return ret;
 	point->volume.volume_bytes = backup->tree.volume_bytes;

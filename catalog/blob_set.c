@@ -16,6 +16,7 @@
 
 #include "catalog/index_stream.h"
 #include "catalog/index_writer.h"
+#include "catalog/pack_writer.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
@@ -182,7 +183,7 @@ static int merge_runs(struct tmc_blob_set *set, const struct run *runs, size_t n
 					     nr_packs, set->incompat, &writer);
 	if (ret < 0)
 		return ret;
-	while ((ret = tmc_index_stream_next(stream, &entry, &number)) > 0) {
+	while ((ret = tmc_index_stream_next(stream, &entry, &number, NULL)) > 0) {
 		ret = tmc_index_writer_add(writer, &entry);
 		if (ret < 0)
 			return ret;
@@ -334,4 +335,17 @@ int tmc_blob_set_commit(struct tmc_blob_set *set, const struct tmc_id *packs, ui
 		return write_slots_locked(set, -1, packs, nr_packs, &nr);
 	ret = spill_locked(set);
 	return ret ? ret : merge_runs(set, set->runs, set->nr_runs, -1, packs, nr_packs);
+}
+
+int tmc_blob_set_publish(struct tmc_blob_set *set, struct tmc_pack_writer *packs)
+{
+	const struct tmc_id *names;
+	uint32_t nr;
+	int ret = tmc_pack_writer_finish(packs);
+
+	if (ret < 0)
+		return ret;
+	names = tmc_pack_writer_packs(packs, &nr);
+	ret = tmc_blob_set_commit(set, names, nr);
+	return ret ? ret : tmc_store_sync_index(set->store);
 }

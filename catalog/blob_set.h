@@ -12,6 +12,7 @@
 #include "catalog/store.h"
 
 struct tmc_blob_set;
+struct tmc_pack_writer;
 
 #define TMC_BLOB_SET_SLOTS (1u << 18) /* 15 MiB */
 
@@ -33,5 +34,11 @@ void tmc_blob_set_locate(struct tmc_blob_set *set, const struct tmc_entry *entri
 
 /** Write the index object; nothing if no blob was added. Its name is not synced. */
 int tmc_blob_set_commit(struct tmc_blob_set *set, const struct tmc_id *packs, uint32_t nr_packs);
+
+/**
+ * Everything durable, in the order of invariant 1 of docs/repository.md: packs, their
+ * names, the index, its name.
+ */
+int tmc_blob_set_publish(struct tmc_blob_set *set, struct tmc_pack_writer *packs);
 
 #endif

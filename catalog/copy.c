@@ -25,6 +25,7 @@
 struct tmc_copy {
 	struct tmc_repo *from, *to;
 	bool plain; /* neither side is encrypted */
+	bool writes; /* tmc_repo_begin_write() has been called for to */
 	struct tmc_proof proof; /* of the source: subtrees that are durable in the target */
 	struct tmc_node_reader *reader;
 	struct tmc_blob_coder *from_coder, *to_coder;
@@ -171,20 +172,12 @@ static int copy_node(struct transfer *transfer, uint32_t level, uint64_t node, s
 
 static int copy_tree(struct transfer *transfer, struct tmc_tree *ret_tree)
 {
-	const struct tmc_id *packs;
-	uint32_t nr_packs;
 	int ret = 0;
 
 	*ret_tree = *transfer->tree;
 	if (ret_tree->nr_chunks)
 		ret = copy_child(transfer, ret_tree->levels, 0, &ret_tree->root);
-	if (!ret)
-		ret = tmc_pack_writer_finish(transfer->packs);
-	if (ret < 0)
-		return ret;
-	packs = tmc_pack_writer_packs(transfer->packs, &nr_packs);
-	ret = tmc_blob_set_commit(transfer->blobs, packs, nr_packs);
-	return ret ? ret : tmc_store_sync_index(transfer->copy->to->store);
+	return ret ? ret : tmc_blob_set_publish(transfer->blobs, transfer->packs);
 }
 
 /* ---------------------------------------------------------------------- points */
@@ -352,7 +345,8 @@ int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy *
 	if (!ret)
 		tmc_repo_enter(from, "copy"); /* a reader may go on without */
 	if (!ret)
-		ret = tmc_repo_enter(to, "copy");
+		ret = tmc_repo_begin_write(to, "copy");
+	copy->writes = !ret;
 	if (!ret)
 		tmc_session_break_dead(tmc_store_session(to->store));
 	if (!ret)
@@ -373,6 +367,8 @@ void tmc_copy_end(struct tmc_copy *copy)
 {
 	if (!copy)
 		return;
+	if (copy->writes)
+		tmc_repo_end_write(copy->to);
 	tmc_proof_exit(&copy->proof);
 	tmc_node_reader_destroy(copy->reader);
 	tmc_blob_coder_destroy(copy->from_coder);

@@ -37,8 +37,14 @@ int tmc_id_list_add(struct tmc_id_list *list, const struct tmc_id *id)
 
 void tmc_id_list_sort(struct tmc_id_list *list)
 {
+	size_t nr = 0;
+
 	if (list->nr)
 		qsort(list->ids, list->nr, sizeof(*list->ids), tmc_id_compare);
+	for (size_t i = 0; i < list->nr; i++)
+		if (!nr || !tmc_id_equal(&list->ids[i], &list->ids[nr - 1]))
+			list->ids[nr++] = list->ids[i];
+	list->nr = nr;
 }
 
 void tmc_id_list_clear(struct tmc_id_list *list)

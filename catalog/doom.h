@@ -19,7 +19,7 @@ struct tmc_id_list { /* ascending */
 
 bool tmc_id_list_has(const struct tmc_id_list *list, const struct tmc_id *id);
 
-/** Add at the end; sort when all are there. */
+/** Add at the end; when all are there, sort, which leaves each but once. */
 int tmc_id_list_add(struct tmc_id_list *list, const struct tmc_id *id);
 void tmc_id_list_sort(struct tmc_id_list *list);
 void tmc_id_list_clear(struct tmc_id_list *list);

@@ -44,7 +44,8 @@ static int finish_blob(struct pass *pass)
 	return pass->writer ? tmc_index_writer_add(pass->writer, &place.entry) : 0;
 }
 
-static int add_place(struct pass *pass, const struct tmc_entry *entry, size_t number)
+static int add_place(struct pass *pass, const struct tmc_entry *entry, size_t number,
+		     uint64_t position)
 {
 	struct tmc_merge_place *place;
 	int ret = 0;
@@ -58,6 +59,8 @@ static int add_place(struct pass *pass, const struct tmc_entry *entry, size_t nu
 				   tmc_index_text(pass->merge->indexes[number]));
 	place = &pass->places[pass->nr_places++];
 	place->entry = *entry;
+	place->number = number;
+	place->position = position;
 	return tmc_index_pack(pass->merge->indexes[number], entry->pack, &place->pack);
 }
 
@@ -65,13 +68,14 @@ static int run(struct pass *pass)
 {
 	CLEANUP_INDEX_STREAM struct tmc_index_stream *stream = NULL;
 	struct tmc_entry entry;
+	uint64_t position;
 	size_t number;
 	int ret = tmc_index_stream_create(pass->merge->indexes, pass->merge->nr_indexes, &stream);
 
 	if (ret < 0)
 		return ret;
-	while ((ret = tmc_index_stream_next(stream, &entry, &number)) > 0) {
-		ret = add_place(pass, &entry, number);
+	while ((ret = tmc_index_stream_next(stream, &entry, &number, &position)) > 0) {
+		ret = add_place(pass, &entry, number, position);
 		if (ret < 0)
 			return ret;
 	}

@@ -12,6 +12,8 @@
 struct tmc_merge_place { /* of a blob */
 	struct tmc_entry entry; /* its pack number means nothing */
 	struct tmc_id pack;
+	size_t number;     /* which of the merged indexes says so */
+	uint64_t position; /* of the entry in that index */
 };
 
 struct tmc_index_merge {

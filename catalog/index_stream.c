@@ -103,7 +103,7 @@ void tmc_index_stream_cleanup(struct tmc_index_stream **stream)
 }
 
 int tmc_index_stream_next(struct tmc_index_stream *stream, struct tmc_entry *ret_entry,
-			  size_t *ret_number)
+			  size_t *ret_number, uint64_t *ret_position)
 {
 	struct source *source = stream->heap[0];
 	int ret;
@@ -112,6 +112,8 @@ int tmc_index_stream_next(struct tmc_index_stream *stream, struct tmc_entry *ret
 		return 0;
 	*ret_entry = source->entry;
 	*ret_number = source->number;
+	if (ret_position)
+		*ret_position = source->cursor.position - 1; /* the cursor is behind it */
 	ret = tmc_index_next(&source->cursor, &source->entry);
 	if (ret < 0)
 		return ret;

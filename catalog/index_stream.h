@@ -19,10 +19,11 @@ void tmc_index_stream_cleanup(struct tmc_index_stream **stream);
 #define CLEANUP_INDEX_STREAM __attribute__((cleanup(tmc_index_stream_cleanup)))
 
 /**
- * Returns 1 with the next entry and the number of its index, 0 at the end, or a
- * negative errno. Entries of one key come in the order of their indexes.
+ * Returns 1 with the next entry, the number of its index and its position there (which may
+ * be NULL), 0 at the end, or a negative errno. Entries of one key come in the order of their
+ * indexes.
  */
 int tmc_index_stream_next(struct tmc_index_stream *stream, struct tmc_entry *ret_entry,
-			  size_t *ret_number);
+			  size_t *ret_number, uint64_t *ret_position);
 
 #endif

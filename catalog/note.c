@@ -284,3 +284,18 @@ int tmc_note_put(struct tmc_repo *repo, const struct tmc_note *note)
 		remove_replaced(repo, all, nr, &note->point);
 	return ret;
 }
+
+int tmc_note_remove(struct tmc_repo *repo, const struct tmc_id_list *points)
+{
+	CLEANUP_FREE struct named_note *all = NULL;
+	size_t nr = 0;
+	int ret = points->nr ? load_all(repo, &all, &nr) : 0;
+
+	if (ret < 0 && ret != -EBADMSG)
+		return ret;
+	ret = 0;
+	for (size_t i = 0; i < nr && !ret; i++)
+		if (tmc_id_list_has(points, &all[i].note.point))
+			ret = tmc_store_remove(repo->store, TMC_STORE_NOTE, &all[i].id);
+	return ret;
+}

@@ -7,9 +7,12 @@
 #ifndef CATALOG_NOTE_H
 #define CATALOG_NOTE_H
 
-#include "tidemark.h"
+#include "catalog/doom.h"
 
 /** Read and verify one object. Errors: -ENOENT, -EBADMSG. */
 int tmc_note_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_note *ret_note);
+
+/** Remove the notes of points that are gone; one that is damaged stays. */
+int tmc_note_remove(struct tmc_repo *repo, const struct tmc_id_list *points);
 
 #endif

@@ -208,6 +208,14 @@ int tmc_point_is_doomed(const struct tmc_id *id)
 			   "\"tidemark forget\"", digits);
 }
 
+int tmc_point_is_missing(const struct tmc_id *id)
+{
+	char digits[TMC_ID_TEXT];
+
+	tmc_id_format(id, digits);
+	return failure_set(-ENOENT, "there is no restore point %s", digits);
+}
+
 /* ---------------------------------------------------------------- list and find */
 
 static int compare_points(const void *a, const void *b)

@@ -16,6 +16,7 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 
 /** -ENOENT and its sentence. */
 int tmc_point_is_doomed(const struct tmc_id *id);
+int tmc_point_is_missing(const struct tmc_id *id);
 
 /** Read and verify, doomed or not. ret_tree may be NULL. Errors: -ENOENT. */
 int tmc_point_load(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_point *ret_point,

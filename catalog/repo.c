@@ -179,11 +179,10 @@ static int avoid_dooms(struct tmc_repo *repo)
 	return tmc_session_avoid(tmc_store_session(repo->store), ids, repo->avoided.nr);
 }
 
-int tmc_repo_enter(struct tmc_repo *repo, const char *task)
+static int enter_locked(struct tmc_repo *repo, const char *task)
 {
 	int ret;
 
-	LOCK_SCOPE(&repo->lock);
 	if (repo->entered)
 		return 0;
 	ret = tmc_store_enter(repo->store, task);
@@ -191,6 +190,62 @@ int tmc_repo_enter(struct tmc_repo *repo, const char *task)
 		ret = avoid_dooms(repo);
 	repo->entered = !ret;
 	return ret;
+}
+
+int tmc_repo_enter(struct tmc_repo *repo, const char *task)
+{
+	LOCK_SCOPE(&repo->lock);
+	return enter_locked(repo, task);
+}
+
+static int check_writable(const struct tmc_repo *repo)
+{
+	return repo->ro_compat ? failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the "
+					     "repository so that this one may only read it: "
+					     "install a newer version") : 0;
+}
+
+int tmc_repo_begin_write(struct tmc_repo *repo, const char *task)
+{
+	int ret = check_writable(repo);
+
+	LOCK_SCOPE(&repo->lock);
+	if (!ret && repo->prunes)
+		ret = failure_set(-EBUSY, "the same handle of the repository prunes it");
+	if (!ret)
+		ret = enter_locked(repo, task);
+	repo->nr_writers += !ret;
+	return ret;
+}
+
+void tmc_repo_end_write(struct tmc_repo *repo)
+{
+	LOCK_SCOPE(&repo->lock);
+	repo->nr_writers--;
+}
+
+int tmc_repo_begin_prune(struct tmc_repo *repo, const char *task)
+{
+	int ret = check_writable(repo);
+
+	LOCK_SCOPE(&repo->lock);
+	if (!ret && !repo->heeds_sessions)
+		ret = failure_set(-EPROTONOSUPPORT, "the repository was made by a Tidemark that does "
+				  "not heed what a prune gives up: \"tidemark copy\" its points to a "
+				  "new one");
+	if (!ret && (repo->prunes || repo->nr_writers))
+		ret = failure_set(-EBUSY, "the same handle of the repository writes to it");
+	if (!ret)
+		ret = enter_locked(repo, task);
+	if (!ret)
+		repo->prunes = true;
+	return ret;
+}
+
+void tmc_repo_end_prune(struct tmc_repo *repo)
+{
+	LOCK_SCOPE(&repo->lock);
+	repo->prunes = false;
 }
 
 int tmc_repo_set_compression(struct tmc_repo *repo, const struct tmc_compression *compression)

@@ -29,8 +29,10 @@ struct tmc_repo { /* constant once open and unlocked, as far as nothing else is 
 	struct tmc_index_set *indexes;
 	struct tmc_pack_cache *packs;
 	bool heeds_sessions; /* whoever writes here does */
-	pthread_mutex_t lock; /* entered, and making what follows; then it is constant */
+	pthread_mutex_t lock; /* all below; avoided is constant once entered */
 	bool entered;
+	unsigned int nr_writers; /* backups and copies under way */
+	bool prunes;
 	struct tmc_dooms avoided; /* by the session: invariant 3 of docs/repository.md */
 };
 
@@ -40,5 +42,17 @@ struct tmc_repo { /* constant once open and unlocked, as far as nothing else is 
  * for others to read. A reader may go on without it.
  */
 int tmc_repo_enter(struct tmc_repo *repo, const char *task);
+
+/**
+ * The same for whoever adds to the repository; ended by tmc_repo_end_write. Errors:
+ * also -EPROTONOSUPPORT (only a newer version may write there), -EBUSY (this handle
+ * prunes: its session, which the sweep does not wait for, is the writer's too).
+ */
+int tmc_repo_begin_write(struct tmc_repo *repo, const char *task);
+void tmc_repo_end_write(struct tmc_repo *repo);
+
+/** For a prune, which has no writer beside it in this handle. Errors: as above. */
+int tmc_repo_begin_prune(struct tmc_repo *repo, const char *task);
+void tmc_repo_end_prune(struct tmc_repo *repo);
 
 #endif

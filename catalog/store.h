@@ -113,8 +113,8 @@ int tmc_store_sync(struct tmc_store *store, enum tmc_store_kind kind);
  */
 int tmc_store_remove(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id);
 
-/** Have the next list of a kind come from the server of a network file system. */
-int tmc_store_look_afresh(struct tmc_store *store, enum tmc_store_kind kind);
+/** Have the next list of a directory come from the server of a network file system. */
+int tmc_store_look_afresh(struct tmc_store *store, const char *directory);
 
 /** When an object was written, by the store's clock. Errors: -ENOENT. */
 int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,

@@ -603,12 +603,12 @@ int tmc_store_remove(struct tmc_store *store, enum tmc_store_kind kind, const st
 }
 
 /* A change of our own makes the kernel drop what it remembers of a directory. */
-int tmc_store_look_afresh(struct tmc_store *store, enum tmc_store_kind kind)
+int tmc_store_look_afresh(struct tmc_store *store, const char *directory)
 {
 	char name[NAME_BYTES];
 	int fd;
 
-	snprintf(name, sizeof(name), "%s/.look", kind_directories[kind]);
+	snprintf(name, sizeof(name), "%s/.look", directory);
 	fd = io_open(store->root_fd, name, O_WRONLY | O_CREAT);
 	if (fd < 0)
 		return tmc_store_error(store, fd, "make", name);

@@ -511,6 +511,54 @@ int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 /** Frees it; NULL is fine. */
 void tmc_copy_end(struct tmc_copy *copy);
 
+/* ----------------------------------------------------------------------- prune */
+
+/**
+ * Give points up, at once and for good; nothing is freed before the next two prunes, of
+ * which the second comes after the grace. Errors: -ENOENT (one is not there: none is given
+ * up), -EPROTONOSUPPORT (only a newer version may write there).
+ */
+int tmc_forget(struct tmc_repo *repo, const struct tmc_id *points, size_t nr);
+
+struct tmc_prune_options {
+	const struct tmc_id *points; /**< that go; every other one stays */
+	size_t nr_points;
+	bool dry_run; /**< only say what would go */
+	/**
+	 * How long what goes stays readable, by the store's clock. 0 frees at once what no
+	 * other program can be using: for a store on a local file system.
+	 */
+	uint64_t grace_ns;
+	uint32_t repack_below_percent; /**< a pack goes of which less is needed: that is copied */
+	uint64_t repack_bytes_max;     /**< copied in one prune: the room it needs for a while */
+	/** What is worth to know, with a sentence valid during the call. */
+	void (*say)(void *context, const char *text);
+	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+	void *context; /**< of the two, which may be NULL */
+};
+
+struct tmc_prune_result {
+	uint64_t points, kept_points;
+	uint64_t packs, pack_bytes;     /**< that go */
+	uint64_t copied_blobs, copied_bytes; /**< out of those of which something is needed */
+	uint64_t indexes;               /**< that go; what is needed of them is in a new one */
+	uint64_t freed_bytes;           /**< removed now, most of it given up by earlier prunes */
+	uint64_t pending_bytes;         /**< given up, and to be freed by a later prune */
+	uint64_t waiting_dooms;         /**< past their grace, kept by a program that is at work */
+	uint64_t rescued_blobs;         /**< given up, and needed again by now */
+};
+
+/**
+ * Give up points, and what no point that stays needs; free what earlier prunes have given
+ * up and whose grace is over: docs/repository.md has the order. Nothing goes where anything
+ * that is needed is damaged or cannot be listed. ret_result is set in every case. Not while
+ * this handle backs up, copies or repairs. Errors: -EBUSY (another prune is running, or this
+ * handle is in use), -ENOENT (one of the points is not there), -EBADMSG, -EINVAL (percent
+ * above 100), -EPROTONOSUPPORT (only a newer version may write there).
+ */
+int tmc_prune(struct tmc_repo *repo, const struct tmc_prune_options *options,
+	      struct tmc_prune_result *ret_result);
+
 /* -------------------------------------------------------------------- repair */
 
 struct tmc_repair_options {
