@@ -26,7 +26,7 @@ struct sweep {
 	struct tmc_survey survey;
 	struct tmc_blob_set *rescued;
 	struct tmc_pack_table packs; /* that have what was rescued */
-	struct tmc_id_list staying;  /* the same */
+	struct tmc_id_list staying;  /* those, and others that the doom lists in vain */
 	struct first_failure failure;
 	uint64_t nr_needed;  /* points */
 	uint64_t generation; /* the highest of them */
@@ -150,13 +150,31 @@ static int survey_once(struct sweep *sweep)
 	return ret ? ret : tmc_survey_is_complete(&sweep->survey);
 }
 
-static int seal_rescued(struct sweep *sweep)
+/*
+ * Packs with what was rescued; and those that an index names which no doom lists: a backup
+ * that failed has sealed it since. The next mark finds both of no use.
+ */
+static int find_staying(struct sweep *sweep)
 {
-	int ret = tmc_blob_set_commit(sweep->rescued, sweep->packs.packs, sweep->packs.nr);
+	const struct tmc_proof *proof = &sweep->survey.proof;
+	int ret = 0;
 
 	for (uint32_t i = 0; i < sweep->packs.nr && !ret; i++)
 		ret = tmc_id_list_add(&sweep->staying, &sweep->packs.packs[i]);
+	for (size_t i = 0; i < proof->nr_mentions && !ret; i++)
+		if (!sweep->survey.index_is_doomed[proof->mentions[i].number] &&
+		    tmc_id_list_has(&sweep->doom->packs, &proof->mentions[i].pack))
+			ret = tmc_id_list_add(&sweep->staying, &proof->mentions[i].pack);
 	tmc_id_list_sort(&sweep->staying);
+	return ret;
+}
+
+static int seal_rescued(struct sweep *sweep)
+{
+	int ret = find_staying(sweep);
+
+	if (!ret)
+		ret = tmc_blob_set_commit(sweep->rescued, sweep->packs.packs, sweep->packs.nr);
 	return ret ? ret : tmc_store_sync_index(sweep->prune->repo->store);
 }
 
