@@ -520,14 +520,13 @@ static int name_draft(struct tmc_draft *draft, const char *name)
 	return 0;
 }
 
+/* Synced whoever made it: that one's sync may have failed, or be still to come. */
 static int make_directory(struct tmc_store *store, const char *name)
 {
 	int ret = io_mkdir(store->root_fd, name);
 
-	if (ret == -EEXIST)
-		return 0;
-	return ret < 0 ? tmc_store_error(store, ret, "make directory", name) :
-			 sync_directory(store, ".");
+	return ret < 0 && ret != -EEXIST ? tmc_store_error(store, ret, "make directory", name) :
+					   sync_directory(store, ".");
 }
 
 int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const struct tmc_id *id)
@@ -641,8 +640,6 @@ int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const
 	slash = strrchr(directory, '/');
 	*slash = '\0';
 	ret = make_directory(store, "aside");
-	if (!ret)
-		ret = sync_directory(store, "."); /* whoever made it */
 	if (ret < 0)
 		return ret;
 	ret = -EEXIST;

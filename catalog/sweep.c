@@ -131,6 +131,18 @@ static void close_survey(struct sweep *sweep)
 	sweep->nr_needed = 0;
 }
 
+/* Else its packs would seem to stay. */
+static bool sees_doom(const struct sweep *sweep)
+{
+	const struct tmc_dooms *dooms = &sweep->survey.dooms;
+
+	for (size_t i = 0; i < dooms->nr; i++)
+		if (tmc_id_equal(&dooms->dooms[i].id, &sweep->doom->id))
+			return true;
+	return false;
+}
+
+/* 1; 0: lists were short, or grow; or a negative errno. */
 static int survey_once(struct sweep *sweep)
 {
 	struct tmc_repo *repo = sweep->prune->repo;
@@ -138,7 +150,7 @@ static int survey_once(struct sweep *sweep)
 
 	close_survey(sweep);
 	ret = tmc_survey_open(&sweep->survey, repo);
-	if (ret < 0)
+	if (ret < 0 || !sees_doom(sweep))
 		return ret;
 	sweep->rescued = tmc_blob_set_create(repo->store, repo->keys, sweep->survey.view.indexes,
 					     TMC_BLOB_SET_SLOTS);

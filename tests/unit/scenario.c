@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * One small volume; everything that is done to a repository is done to it once.
+ * One small volume; everything that is done to a repository is done to it once: what
+ * adds and reads in one scenario, what removes in another.
  */
 #include "scenario.h"
 
@@ -66,23 +67,35 @@ static int run_incremental_backup(struct world *world)
 	return ret;
 }
 
+/* Those that were given up are the oldest. */
+static unsigned int first_point(const struct world *world)
+{
+	unsigned int first = 0;
+
+	while (first < world->nr_points && world->points[first].taken_by)
+		first++;
+	return first;
+}
+
 static int run_list(struct world *world)
 {
+	unsigned int first = first_point(world);
 	struct tmc_point *points;
 	size_t nr;
 	int ret = tmc_point_list(world->repo, &points, &nr);
 
 	if (!ret)
-		assert_int_equal(nr, world->nr_points);
+		assert_int_equal(nr, world->nr_points - first);
 	for (size_t i = 0; !ret && i < nr; i++)
-		assert_memory_equal(&points[i].id, &world->points[i].point.id, sizeof(struct tmc_id));
+		assert_memory_equal(&points[i].id, &world->points[first + i].point.id,
+				    sizeof(struct tmc_id));
 	free(points);
 	return ret;
 }
 
 static int run_extract(struct world *world)
 {
-	for (unsigned int i = 0; i < world->nr_points; i++) {
+	for (unsigned int i = first_point(world); i < world->nr_points; i++) {
 		enum extraction extraction = extract_point(world->repo, &world->points[i].point,
 							   world->points[i].model);
 
@@ -100,7 +113,7 @@ static int run_verify(struct world *world)
 	int ret = tmc_verify(world->repo, NULL, 2, NULL, NULL, NULL, &result);
 
 	if (!ret)
-		assert_int_equal(result.points, world->nr_points);
+		assert_true(result.points >= world->nr_points - first_point(world));
 	return ret;
 }
 
@@ -111,7 +124,61 @@ static int run_verify_one(struct world *world)
 	return tmc_verify(world->repo, &world->points[0].point, 1, NULL, NULL, NULL, &result);
 }
 
-const struct scenario_step scenario_steps[] = {
+/* Half of it is what the first point had. */
+static int run_later_backup(struct world *world)
+{
+	struct tmc_point point;
+	int ret;
+
+	for (unsigned int chunk = NR_CHUNKS / 2; chunk < NR_CHUNKS; chunk++)
+		model_fill(world->model, chunk, CONTENT_RANDOM);
+	ret = model_backup(world->repo, world->model, NULL, NULL, world->step, &point);
+	if (!ret)
+		add_point(world, &point);
+	return ret;
+}
+
+static int prune_with(struct world *world, const struct tmc_id *points, size_t nr, uint64_t grace_ns)
+{
+	const struct tmc_prune_options options = {
+		.points = points,
+		.nr_points = nr,
+		.grace_ns = grace_ns,
+		.repack_below_percent = 80,
+		.repack_bytes_max = UINT64_MAX,
+	};
+	struct tmc_prune_result result;
+
+	return tmc_prune(world->repo, &options, &result);
+}
+
+/* One that failed may have given it up already. */
+static int run_forget(struct world *world)
+{
+	int ret = tmc_forget(world->repo, &world->points[0].point.id, 1);
+
+	if (world->points[0].taken_by && ret == -ENOENT)
+		ret = 0;
+	world->points[0].taken_by = world->step;
+	return ret;
+}
+
+static int run_mark(struct world *world)
+{
+	int ret = prune_with(world, &world->points[1].point.id, 1, 3600000000000u);
+
+	if (world->points[1].taken_by && ret == -ENOENT)
+		ret = prune_with(world, NULL, 0, 3600000000000u);
+	world->points[1].taken_by = world->step;
+	return ret;
+}
+
+static int run_sweep(struct world *world)
+{
+	return prune_with(world, NULL, 0, 0);
+}
+
+static const struct scenario_step steps_that_add[] = {
 	{ "init", run_init },
 	{ "full backup", run_full_backup },
 	{ "incremental backup", run_incremental_backup },
@@ -120,7 +187,25 @@ const struct scenario_step scenario_steps[] = {
 	{ "verify", run_verify },
 	{ "verify one point", run_verify_one },
 };
-const unsigned int scenario_nr_steps = sizeof(scenario_steps) / sizeof(*scenario_steps);
+
+static const struct scenario_step steps_that_remove[] = {
+	{ "init", run_init },
+	{ "full backup", run_full_backup },
+	{ "incremental backup", run_incremental_backup },
+	{ "later backup", run_later_backup },
+	{ "forget", run_forget },
+	{ "mark", run_mark },
+	{ "sweep", run_sweep },
+	{ "list", run_list },
+	{ "extract", run_extract },
+};
+
+#define STEPS(steps) steps, sizeof(steps) / sizeof(*(steps))
+const struct scenario scenarios[] = {
+	{ "what adds", STEPS(steps_that_add) },
+	{ "what removes", STEPS(steps_that_remove) },
+};
+const unsigned int nr_scenarios = sizeof(scenarios) / sizeof(*scenarios);
 
 /* ----------------------------------------------------------------------- world */
 
@@ -160,7 +245,7 @@ static unsigned int count_required(const struct world *world, unsigned int nr_do
 }
 
 static void expect_points(const struct world *world, struct tmc_repo *repo, unsigned int nr_done,
-			  const char *where)
+			  bool others, const char *where)
 {
 	unsigned int nr_required = count_required(world, nr_done);
 	struct tmc_point *points;
@@ -171,7 +256,7 @@ static void expect_points(const struct world *world, struct tmc_repo *repo, unsi
 	for (size_t i = 0; i < nr; i++) {
 		const struct world_point *known = find_point(world, &points[i].id);
 
-		if (!known && world->may_have_others)
+		if (!known && others)
 			continue;
 		if (!known || known->made_by > nr_done + 1 ||
 		    (known->taken_by && known->taken_by <= nr_done))
@@ -186,6 +271,16 @@ static void expect_points(const struct world *world, struct tmc_repo *repo, unsi
 	free(points);
 }
 
+void world_expect_points(const struct world *world, unsigned int nr_done, const char *where)
+{
+	struct tmc_repo *repo;
+
+	if (tmc_repo_open(world->path, &repo) < 0)
+		fail_msg("%s: %s", where, tmc_error_text());
+	expect_points(world, repo, nr_done, true, where);
+	tmc_repo_close(repo);
+}
+
 void world_expect_sound(const struct world *world, unsigned int nr_done, const char *where)
 {
 	struct tmc_verify_result result;
@@ -193,7 +288,7 @@ void world_expect_sound(const struct world *world, unsigned int nr_done, const c
 
 	if (tmc_repo_open(world->path, &repo) < 0)
 		fail_msg("%s: %s", where, tmc_error_text());
-	expect_points(world, repo, nr_done, where);
+	expect_points(world, repo, nr_done, world->may_have_others, where);
 	if (tmc_verify(repo, NULL, 1, print_damage, NULL, (void *)"", &result) < 0)
 		fail_msg("%s: %s", where, tmc_error_text());
 	tmc_repo_close(repo);

@@ -4,7 +4,7 @@
  *
  * What a repository goes through, step by step, for tests that break something at
  * every possible place on the way: a failed call, a failed allocation, a power cut.
- * A feature is swept by all of them once it has a line in scenario_steps.
+ * A feature is swept by all of them once it has a line in a scenario.
  */
 #ifndef TESTS_UNIT_SCENARIO_H
 #define TESTS_UNIT_SCENARIO_H
@@ -42,8 +42,14 @@ struct scenario_step {
 	int (*run)(struct world *world);
 };
 
-extern const struct scenario_step scenario_steps[];
-extern const unsigned int scenario_nr_steps;
+struct scenario {
+	const char *name;
+	const struct scenario_step *steps;
+	unsigned int nr_steps;
+};
+
+extern const struct scenario scenarios[];
+extern const unsigned int nr_scenarios;
 
 /** Nothing is at path. */
 void world_init(struct world *world, const char *path);
@@ -56,5 +62,7 @@ void world_exit(struct world *world);
  * step after those makes or removes, and is whole. where: for the message.
  */
 void world_expect_sound(const struct world *world, unsigned int nr_done, const char *where);
+/** The same of the points alone, once others may have been added. */
+void world_expect_points(const struct world *world, unsigned int nr_done, const char *where);
 
 #endif

@@ -17,12 +17,12 @@ static unsigned int stride(unsigned int without_long)
 }
 
 /* The name of the step that failed; NULL: none did. */
-static const char *run_steps(struct world *world, const char *what)
+static const char *run_steps(const struct scenario *scenario, struct world *world, const char *what)
 {
 	const char *failed = NULL;
 
-	for (unsigned int i = 0; i < scenario_nr_steps; i++) {
-		const struct scenario_step *step = &scenario_steps[i];
+	for (unsigned int i = 0; i < scenario->nr_steps; i++) {
+		const struct scenario_step *step = &scenario->steps[i];
 		int ret;
 
 		world->step = i + 1;
@@ -46,7 +46,8 @@ enum effect { /* of the fault on the step that meets it */
 	EFFECT_ERROR,
 };
 
-static void sweep(struct fixture *fixture, enum fault fault, unsigned int step, enum effect effect)
+static void sweep_scenario(struct fixture *fixture, const struct scenario *scenario,
+			   enum fault fault, unsigned int step, enum effect effect)
 {
 	unsigned int nr_runs = 0, nr_failed = 0;
 	unsigned int at = 1;
@@ -59,24 +60,30 @@ static void sweep(struct fixture *fixture, enum fault fault, unsigned int step, 
 		world_init(&world, fixture->path);
 		snprintf(what, sizeof(what), "call %u", at);
 		faults_arm(fault, at);
-		failed = run_steps(&world, what);
+		failed = run_steps(scenario, &world, what);
 		if (failed && effect == EFFECT_NONE)
 			fail_msg("%s: %s failed", what, failed);
 		if (!failed && faults_fired() && effect == EFFECT_ERROR)
 			fail_msg("%s: nobody noticed", what);
 		if (faults_sync_was_ignored())
 			fail_msg("%s: a file was used on, or synced again, after its sync had failed", what);
-		world_expect_sound(&world, scenario_nr_steps, what);
+		world_expect_sound(&world, scenario->nr_steps, what);
 		world_exit(&world);
 		nr_runs++;
 		nr_failed += failed != NULL;
 		if (!faults_fired())
 			break;
 	}
-	print_message("%u calls, %u runs, %u of them with a step that failed\n", at - 1, nr_runs,
-		      nr_failed);
+	print_message("%s: %u calls, %u runs, %u of them with a step that failed\n", scenario->name,
+		      at - 1, nr_runs, nr_failed);
 	assert_true(at > 15);
 	assert_true(effect == EFFECT_NONE || nr_failed > 5);
+}
+
+static void sweep(struct fixture *fixture, enum fault fault, unsigned int step, enum effect effect)
+{
+	for (unsigned int i = 0; i < nr_scenarios; i++)
+		sweep_scenario(fixture, &scenarios[i], fault, step, effect);
 }
 
 static void any_call_of_the_system_can_fail(void **state)

@@ -21,6 +21,23 @@ static void expect_repository(const char *path, unsigned int nr_done, const char
 	tmc_repo_close(repo);
 }
 
+/* What a prune has begun is brought to its end by the next ones. */
+static void expect_prune(const struct world *world, const char *where)
+{
+	const struct tmc_prune_options options = { .repack_below_percent = 50 };
+	struct tmc_prune_result result;
+	struct tmc_repo *repo;
+
+	for (int i = 0; i < 2; i++) {
+		assert_success(tmc_repo_open(world->path, &repo));
+		if (tmc_prune(repo, &options, &result) < 0)
+			fail_msg("%s, the next prune: %s", where, tmc_error_text());
+		tmc_repo_close(repo);
+	}
+	assert_int_equal(result.waiting_dooms, 0);
+	assert_int_equal(result.pending_bytes, 0);
+}
+
 /* What a dead writer has left must not lead the next one astray. */
 static void expect_backup(const struct world *world, const char *where)
 {
@@ -42,6 +59,8 @@ static void judge(void *context, unsigned int nr_done, const char *where)
 	expect_repository(world->path, nr_done, where);
 	world_expect_sound(world, nr_done, where);
 	expect_backup(world, where);
+	expect_prune(world, where);
+	world_expect_points(world, nr_done, where);
 }
 
 static void judge_points(void *context, unsigned int nr_done, const char *where)
@@ -53,13 +72,14 @@ static void judge_points(void *context, unsigned int nr_done, const char *where)
 }
 
 /* A step that meets a failed sync is run again. */
-static void run_scenario(struct world *world)
+static void run_scenario(const struct scenario *scenario, struct world *world)
 {
-	for (unsigned int i = 0; i < scenario_nr_steps; i++) {
+	for (unsigned int i = 0; i < scenario->nr_steps; i++) {
+		const struct scenario_step *step = &scenario->steps[i];
+
 		world->step = i + 1;
-		if (scenario_steps[i].run(world) < 0 &&
-		    (!trace_sync_has_failed() || scenario_steps[i].run(world) < 0))
-			fail_msg("%s: %s", scenario_steps[i].name, tmc_error_text());
+		if (step->run(world) < 0 && (!trace_sync_has_failed() || step->run(world) < 0))
+			fail_msg("%s: %s", step->name, tmc_error_text());
 		trace_done();
 	}
 }
@@ -73,9 +93,8 @@ static void expect_same_directories(const char *a, const char *b)
 	assert_int_equal(system(command), 0);
 }
 
-static void every_state_after_a_power_cut_is_sound(void **state)
+static void judge_every_state(struct fixture *fixture, const struct scenario *scenario)
 {
-	struct fixture *fixture = *state;
 	struct crash_states states = { .scratch = "sessions", .judge = judge };
 	char rebuilt[128];
 	struct world world;
@@ -84,7 +103,7 @@ static void every_state_after_a_power_cut_is_sound(void **state)
 	snprintf(rebuilt, sizeof(rebuilt), "%s/rebuilt", fixture->directory);
 	world_init(&world, fixture->path);
 	trace_start(world.path);
-	run_scenario(&world);
+	run_scenario(scenario, &world);
 	trace = trace_stop();
 	states.trace = trace;
 	states.path = rebuilt;
@@ -98,13 +117,20 @@ static void every_state_after_a_power_cut_is_sound(void **state)
 	assert_true(trace->nr_ops > 40);
 	assert_true(states.ret_nr_judged > 25);
 	trace_destroy(trace);
+	remove_tree(fixture->path);
 	world_exit(&world);
 }
 
-/* One backup fails with its sync; what the next one acknowledges must not rest on it. */
-static void nothing_rests_on_a_sync_that_failed(void **state)
+static void every_state_after_a_power_cut_is_sound(void **state)
 {
-	struct fixture *fixture = *state;
+	for (unsigned int i = 0; i < nr_scenarios; i++)
+		judge_every_state(*state, &scenarios[i]);
+}
+
+/* One backup fails with its sync; what the next one acknowledges must not rest on it. */
+static void let_syncs_fail(struct fixture *fixture, const struct scenario *scenario,
+			   unsigned int stride)
+{
 	struct crash_states states = { .scratch = "sessions", .judge = judge_points };
 	char rebuilt[128];
 	bool has_failed = true;
@@ -112,7 +138,7 @@ static void nothing_rests_on_a_sync_that_failed(void **state)
 
 	snprintf(rebuilt, sizeof(rebuilt), "%s/rebuilt", fixture->directory);
 	states.path = rebuilt;
-	for (at = 1; has_failed; at++) {
+	for (at = 1; has_failed; at += stride) {
 		struct world world;
 		struct trace *trace;
 
@@ -120,7 +146,7 @@ static void nothing_rests_on_a_sync_that_failed(void **state)
 		world.may_have_others = true;
 		trace_start(world.path);
 		trace_fail_sync(at);
-		run_scenario(&world);
+		run_scenario(scenario, &world);
 		has_failed = trace_sync_has_failed();
 		trace = trace_stop();
 		states.trace = trace;
@@ -131,8 +157,15 @@ static void nothing_rests_on_a_sync_that_failed(void **state)
 		remove_tree(fixture->path);
 		world_exit(&world);
 	}
-	print_message("%u syncs\n", at - 2);
+	print_message("%s: %u syncs\n", scenario->name, at - stride - 1);
 	assert_true(at > 10);
+}
+
+/* Each one of the first scenario, and with LONG=1 of the others. */
+static void nothing_rests_on_a_sync_that_failed(void **state)
+{
+	for (unsigned int i = 0; i < nr_scenarios; i++)
+		let_syncs_fail(*state, &scenarios[i], i && !getenv("LONG") ? 7 : 1);
 }
 
 int main(void)
