@@ -83,7 +83,7 @@ static void sweep_scenario(struct fixture *fixture, const struct scenario *scena
 static void sweep(struct fixture *fixture, enum fault fault, unsigned int step, enum effect effect)
 {
 	for (unsigned int i = 0; i < nr_scenarios; i++)
-		sweep_scenario(fixture, &scenarios[i], fault, step, effect);
+		sweep_scenario(fixture, &scenarios[i], fault, i ? stride(3 * step + 1) : step, effect);
 }
 
 static void any_call_of_the_system_can_fail(void **state)
