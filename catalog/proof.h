@@ -12,7 +12,7 @@
 
 enum tmc_proof_bit {
 	TMC_PROOF_GOOD,     /* the blob is at its place, every byte of it */
-	TMC_PROOF_SUBTREE,  /* the node and everything below it is good */
+	TMC_PROOF_LEAF,     /* a node of level 0, and all chunks below it are good */
 	TMC_PROOF_NEEDED,   /* met before, while the packs that are needed are collected */
 	TMC_NR_PROOF_BITS,
 };

@@ -295,26 +295,26 @@ static void on_lost(void *context, uint64_t first, uint64_t nr)
 	struct rewriting *rewriting = context;
 	const struct tmc_repair_options *options = rewriting->repair->options;
 	const struct tmc_tree *tree = &rewriting->tree;
-	uint64_t bytes = tmc_tree_bytes(tree, first, nr);
 
-	rewriting->repair->result.lost_bytes += bytes;
-	if (options->lost && !rewriting->repair->quiet)
-		options->lost(options->context, &rewriting->point, first * tree->chunk_bytes, bytes);
+	options->lost(options->context, &rewriting->point, first * tree->chunk_bytes,
+		      tmc_tree_bytes(tree, first, nr));
 }
 
 static int rewrite_tree(struct rewriting *rewriting, struct tmc_blob_set *blobs,
 			struct tmc_pack_writer *packs)
 {
+	struct repair *repair = rewriting->repair;
 	struct tmc_tree_repair tree_repair = {
-		.repo = &rewriting->repair->view,
-		.proof = &rewriting->repair->proof,
+		.repo = &repair->view,
+		.proof = &repair->proof,
 		.blobs = blobs,
 		.packs = packs,
-		.lost = on_lost,
+		.lost = repair->options->lost && !repair->quiet ? on_lost : NULL,
 		.context = rewriting,
 	};
 	int ret = tmc_tree_repair(&tree_repair, &rewriting->tree);
 
+	repair->result.lost_bytes += tree_repair.lost_bytes;
 	rewriting->damaged = tree_repair.lost_chunks != 0;
 	if (ret < 0 || !rewriting->damaged)
 		return ret;

@@ -20,6 +20,7 @@
 #include "catalog/proof.h"
 #include "catalog/reach.h"
 #include "catalog/repo.h"
+#include "catalog/tree_check.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/io.h"
@@ -37,6 +38,7 @@ struct verify {
 	struct tmc_repo *repo;
 	const struct tmc_check_options *options;
 	struct tmc_proof proof;
+	struct tmc_tree_check trees;
 	bool whole; /* every object, not just what a point needs */
 
 	struct tmc_id *packs; /* to check; constant while workers run, as the next three */
@@ -303,100 +305,6 @@ static int check_indexes(struct verify *verify)
 
 /* ---------------------------------------------------------------------- points */
 
-struct walk {
-	struct verify *verify;
-	const struct tmc_tree *tree;
-	struct tmc_node_reader *reader;
-	struct tmc_id *ids;  /* fan_out for each level */
-	uint64_t nr_lost;    /* chunks */
-	uint64_t first_lost; /* chunk, if nr_lost */
-};
-
-static void lose(struct walk *walk, uint64_t first, uint64_t span)
-{
-	uint64_t left = walk->tree->nr_chunks - first;
-
-	if (!walk->nr_lost)
-		walk->first_lost = first;
-	walk->nr_lost += left < span ? left : span;
-}
-
-static void walk_chunk(struct walk *walk, uint64_t chunk, const struct tmc_id *id)
-{
-	struct tmc_proof *proof = &walk->verify->proof;
-	struct tmc_location location;
-
-	if (!tmc_proof_find(proof, TMC_BLOB_CHUNK, id, &location) ||
-	    location.entry.blob.raw_bytes != tmc_tree_chunk_bytes(walk->tree, chunk))
-		lose(walk, chunk, 1);
-}
-
-static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id);
-
-static void walk_ids(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *ids)
-{
-	uint32_t count = tmc_tree_node_count(walk->tree, level, node);
-
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t nth = node * walk->tree->fan_out + i;
-
-		if (tmc_id_is_special(&ids[i]))
-			continue;
-		if (level)
-			walk_node(walk, level - 1, nth, &ids[i]);
-		else
-			walk_chunk(walk, nth, &ids[i]);
-	}
-}
-
-static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id)
-{
-	const struct tmc_tree *tree = walk->tree;
-	struct tmc_proof *proof = &walk->verify->proof;
-	struct tmc_id *ids = walk->ids + (size_t)level * tree->fan_out;
-	uint64_t span = tmc_tree_span_chunks(tree, level) * tree->fan_out;
-	uint64_t nr_lost = walk->nr_lost;
-	struct tmc_location location;
-	bool shared;
-
-	if (tmc_index_set_find(proof->indexes, TMC_BLOB_NODE, id, &location) < 0) {
-		lose(walk, node * span, span);
-		return;
-	}
-	/* Only what lies wholly before the end has the same shape in every tree. */
-	shared = (node + 1) * span < tree->nr_chunks;
-	if (shared &&
-	    tmc_proof_is_set(proof, location.number, location.position, TMC_PROOF_SUBTREE))
-		return;
-	if (tmc_node_read(walk->reader, tree, level, node, id, ids) < 0) {
-		lose(walk, node * span, span);
-		return;
-	}
-	walk_ids(walk, level, node, ids);
-	if (shared && walk->nr_lost == nr_lost)
-		tmc_proof_set(proof, location.number, location.position, TMC_PROOF_SUBTREE);
-}
-
-static int walk_tree(struct verify *verify, const struct tmc_tree *tree, uint64_t *ret_nr_lost,
-		     uint64_t *ret_first_lost)
-{
-	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
-		tmc_node_reader_create(verify->repo);
-	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
-						 sizeof(*ids));
-	struct walk walk = {
-		.verify = verify, .tree = tree, .reader = reader, .ids = ids,
-	};
-
-	if (!reader || !ids)
-		return failure_set(-ENOMEM, "out of memory");
-	if (!tmc_id_is_special(&tree->root))
-		walk_node(&walk, tree->levels - 1, 0, &tree->root);
-	*ret_nr_lost = walk.nr_lost;
-	*ret_first_lost = walk.first_lost;
-	return 0;
-}
-
 static void lose_point(struct verify *verify, const char *text)
 {
 	report(verify, text);
@@ -406,7 +314,7 @@ static void lose_point(struct verify *verify, const char *text)
 static int check_point(struct verify *verify, const struct tmc_id *id)
 {
 	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT];
-	uint64_t nr_lost = 0, first_lost = 0;
+	struct tmc_tree_loss loss;
 	struct tmc_point point;
 	struct tmc_tree tree;
 	int ret = tmc_point_load(verify->repo, id, &point, &tree);
@@ -421,13 +329,13 @@ static int check_point(struct verify *verify, const struct tmc_id *id)
 		lose_point(verify, text);
 		return 0;
 	}
-	ret = walk_tree(verify, &tree, &nr_lost, &first_lost);
-	if (ret < 0 || !nr_lost)
+	ret = tmc_tree_check(&verify->trees, &tree, &loss);
+	if (ret < 0 || !loss.nr)
 		return ret;
 	snprintf(text, sizeof(text), "restore point %s of volume \"%s\" is damaged: %llu of its "
 		 "%llu chunks are lost, the first at byte %llu", digits, point.volume.name,
-		 (unsigned long long)nr_lost, (unsigned long long)tree.nr_chunks,
-		 (unsigned long long)(first_lost * tree.chunk_bytes));
+		 (unsigned long long)loss.nr, (unsigned long long)tree.nr_chunks,
+		 (unsigned long long)(loss.first * tree.chunk_bytes));
 	lose_point(verify, text);
 	return 0;
 }
@@ -522,9 +430,11 @@ int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
 	int ret = check_options(options);
 
 	pthread_mutex_init(&verify.lock, NULL);
+	tmc_tree_check_init(&verify.trees, repo, &verify.proof);
 	tmc_repo_enter(repo, "verify");
 	if (!ret)
 		ret = run(&verify, options->point);
+	tmc_tree_check_exit(&verify.trees);
 	tmc_proof_exit(&verify.proof);
 	free(verify.packs);
 	free(verify.pack_bytes);
