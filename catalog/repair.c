@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Makes a damaged repository sound. First everything is read, and nothing written:
+ * Makes a damaged repository sound. What keeps everybody from writing comes first:
+ * dooms and ledgers. Then everything is read, and nothing written:
  * which packs and indexes are damaged, what points lose. Then, step by step, each
  * durable before what it replaces goes aside: the index from the packs, what can be
  * read of damaged packs in new packs, indexes that no longer name damaged packs,
@@ -127,6 +128,21 @@ static int apply(struct tmc_repair *repair)
 	return ret ? ret : tmc_repair_return_points(repair);
 }
 
+/* Who only reads may do without a session, and without dooms that nobody can read. */
+static int enter(struct tmc_repair *repair)
+{
+	bool apply = repair->options->apply;
+	int ret = tmc_store_enter(repair->repo->store, "repair");
+
+	if (!apply && (ret == -EACCES || ret == -EROFS))
+		return tmc_repair_check_dooms(repair);
+	if (!ret)
+		ret = tmc_repair_check_dooms(repair);
+	if (!ret)
+		ret = tmc_repo_enter(repair->repo, "repair");
+	return !apply && tmc_repair_is_damage(ret) ? 0 : ret;
+}
+
 static int run(struct tmc_repair *repair)
 {
 	int ret = tmc_keys_check(repair->repo->keys);
@@ -135,9 +151,7 @@ static int run(struct tmc_repair *repair)
 		ret = failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
 				  "that this one may only read it: install a newer version");
 	if (!ret)
-		ret = tmc_repo_enter(repair->repo, "repair");
-	if (!repair->options->apply && (ret == -EACCES || ret == -EROFS))
-		ret = 0; /* who only reads may do without a session */
+		ret = enter(repair);
 	if (!ret)
 		ret = plan(repair);
 	if (!ret)
@@ -158,7 +172,8 @@ static int verdict(const struct tmc_repair *repair)
 				   (unsigned long long)result->rewritten_points,
 				   (unsigned long long)result->lost_points) : 0;
 	if (result->damaged_packs || result->missing_packs || result->damaged_indexes ||
-	    result->damaged_notes || result->rewritten_points || result->lost_points)
+	    result->damaged_dooms || result->damaged_ledgers || result->damaged_notes ||
+	    result->rewritten_points || result->lost_points)
 		return failure_set(-EBADMSG, "the repository is damaged: \"tidemark repair --apply\" "
 				   "makes it sound, and keeps what can be read");
 	return 0;

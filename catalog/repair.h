@@ -74,6 +74,12 @@ int tmc_repair_replace_points(struct tmc_repair *repair);
 /** A later backup has stored again what was lost: the original is whole. */
 int tmc_repair_return_points(struct tmc_repair *repair);
 
+/**
+ * Name the damaged dooms and ledgers; they go aside if the options say so. Before
+ * tmc_repo_enter(), which refuses them. Errors: also -EBUSY (somebody may be sweeping).
+ */
+int tmc_repair_check_dooms(struct tmc_repair *repair);
+
 /** Name the damaged ones; they go aside if the options say so. */
 int tmc_repair_check_notes(struct tmc_repair *repair);
 

@@ -12,6 +12,7 @@
  * Objects are listed in the order point, index, pack, so that whatever a writer
  * adds meanwhile is either seen with all that it needs or not at all.
  */
+#include "catalog/generation.h"
 #include "catalog/index.h"
 #include "catalog/index_check.h"
 #include "catalog/note.h"
@@ -340,23 +341,51 @@ static int check_point(struct verify *verify, const struct tmc_id *id)
 	return 0;
 }
 
-/* ----------------------------------------------------------------------- notes */
+/* --------------------------------------------------------------------- records */
 
-static int check_notes(struct verify *verify)
+static int load_record(struct tmc_repo *repo, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	struct tmc_doom doom;
+	struct tmc_note note;
+	uint64_t generation;
+	int ret;
+
+	if (kind == TMC_STORE_NOTE)
+		return tmc_note_load(repo, id, &note);
+	if (kind == TMC_STORE_LEDGER)
+		return tmc_ledger_load(repo, id, &generation);
+	ret = tmc_doom_load(repo->store, repo->keys, id, &doom);
+	if (!ret)
+		tmc_doom_clear(&doom);
+	return ret;
+}
+
+static int check_records_of(struct verify *verify, enum tmc_store_kind kind)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	size_t nr;
-	int ret = tmc_store_list(verify->repo->store, TMC_STORE_NOTE, &ids, &nr);
+	int ret = tmc_store_list(verify->repo->store, kind, &ids, &nr);
 
 	for (size_t i = 0; i < nr && !ret; i++) {
-		struct tmc_note note;
-
-		ret = tmc_note_load(verify->repo, &ids[i], &note);
+		ret = load_record(verify->repo, kind, &ids[i]);
 		if (ret < 0 && ret != -ENOENT && ret != -ENOMEM)
 			note_damage(verify);
 		if (ret != -ENOMEM)
 			ret = 0;
 	}
+	return ret;
+}
+
+/* Small objects that no content depends on. */
+static int check_records(struct verify *verify)
+{
+	static const enum tmc_store_kind kinds[] = {
+		TMC_STORE_DOOM, TMC_STORE_LEDGER, TMC_STORE_NOTE,
+	};
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !ret; i++)
+		ret = check_records_of(verify, kinds[i]);
 	return ret;
 }
 
@@ -407,7 +436,7 @@ static int run(struct verify *verify, const struct tmc_point *point)
 	if (!ret && verify->whole)
 		ret = check_indexes(verify);
 	if (!ret && verify->whole)
-		ret = check_notes(verify);
+		ret = check_records(verify);
 	if (!ret && point)
 		ret = check_point(verify, &point->id);
 	for (size_t i = 0; i < nr && !ret; i++)

@@ -63,6 +63,8 @@ static void report_json(const struct tmc_repair_result *result)
 	json_add_number(object, "missing_packs", result->missing_packs);
 	json_add_number(object, "damaged_indexes", result->damaged_indexes);
 	json_add_number(object, "damaged_notes", result->damaged_notes);
+	json_add_number(object, "damaged_dooms", result->damaged_dooms);
+	json_add_number(object, "damaged_ledgers", result->damaged_ledgers);
 	json_add_number(object, "salvaged_blobs", result->salvaged_blobs);
 	json_add_number(object, "salvaged_bytes", result->salvaged_bytes);
 	json_add_number(object, "rewritten_points", result->rewritten_points);

@@ -452,7 +452,7 @@ struct tmc_check_options {
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
-	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks */
+	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks, dooms, ... */
 	uint64_t damaged_points;
 	uint64_t packs, pack_bytes;
 	uint64_t orphan_packs, orphan_bytes; /**< in no index: leftovers, no damage */
@@ -527,6 +527,7 @@ struct tmc_repair_options {
 
 struct tmc_repair_result {
 	uint64_t damaged_packs, missing_packs, damaged_indexes, damaged_notes;
+	uint64_t damaged_dooms, damaged_ledgers; /**< that prunes leave: docs/repository.md */
 	uint64_t salvaged_blobs, salvaged_bytes; /**< copied out of damaged packs */
 	uint64_t rewritten_points; /**< whose lost chunks are marked unreadable now */
 	uint64_t lost_points;      /**< the point object itself is damaged */
@@ -541,7 +542,8 @@ struct tmc_repair_result {
  * Reads every byte first. Without apply nothing is written, and the counts are of what
  * would be done. ret_result is set in every case. Errors: -EBADMSG (without apply:
  * something is to be done; with it: the repository is sound again, but data is
- * lost), -EPROTONOSUPPORT (only a newer version may write there).
+ * lost), -EPROTONOSUPPORT (only a newer version may write there), -EBUSY (with apply: a
+ * doom is damaged, and somebody else uses the repository).
  */
 int tmc_repair(struct tmc_repo *repo, const struct tmc_repair_options *options,
 	       struct tmc_repair_result *ret_result);
