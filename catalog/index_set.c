@@ -153,6 +153,11 @@ int tmc_index_set_refresh(struct tmc_index_set *set)
 	return ret;
 }
 
+int tmc_index_set_check(struct tmc_index_set *set)
+{
+	return first_failure_get(&set->damage);
+}
+
 int tmc_index_set_add(struct tmc_index_set *set, const struct tmc_id *id)
 {
 	int ret;

@@ -25,6 +25,9 @@ void tmc_index_set_destroy(struct tmc_index_set *set);
  */
 int tmc_index_set_refresh(struct tmc_index_set *set);
 
+/** 0, or the damage of the first index object that a refresh could not open. */
+int tmc_index_set_check(struct tmc_index_set *set);
+
 /** Open one index object, in a set that is never refreshed. */
 int tmc_index_set_add(struct tmc_index_set *set, const struct tmc_id *id);
 

@@ -129,6 +129,11 @@ void tmc_tree_check_init(struct tmc_tree_check *check, struct tmc_repo *repo,
 	};
 }
 
+void tmc_tree_check_forget(struct tmc_tree_check *check)
+{
+	tmc_tree_memo_clear(&check->memo);
+}
+
 void tmc_tree_check_exit(struct tmc_tree_check *check)
 {
 	tmc_tree_memo_clear(&check->memo);

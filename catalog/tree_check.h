@@ -24,6 +24,8 @@ struct tmc_tree_check {
 
 void tmc_tree_check_init(struct tmc_tree_check *check, struct tmc_repo *repo,
 			 struct tmc_proof *proof);
+/** What was remembered counts no more: the proof has grown. */
+void tmc_tree_check_forget(struct tmc_tree_check *check);
 void tmc_tree_check_exit(struct tmc_tree_check *check);
 
 /** Errors: -ENOMEM; never that something is damaged. */

@@ -465,8 +465,10 @@ struct tmc_verify_result {
  * header and footer of each pack, which the pack's name proves, every tree node, every
  * byte of indexes and points, and that every chunk of every point has a place that a
  * footer confirms. A sample finds damaged content in time, if it is another one each
- * time. ret_result is set in every case. Returns 0 only if nothing is damaged, else
- * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two).
+ * time. Points that have been given up are left out, and what a prune removes meanwhile is
+ * no damage. ret_result is set in every case. Returns 0 only if nothing is damaged, else
+ * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two), -ENOENT (the point
+ * has been given up).
  */
 int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
 	      struct tmc_verify_result *ret_result);
