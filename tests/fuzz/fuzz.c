@@ -145,11 +145,12 @@ struct tmc_aead *fuzz_aead(enum tmc_key_purpose which)
 size_t fuzz_seal_body(void *image, size_t bytes)
 {
 	size_t header_bytes = sizeof(struct tmc_object_header_disk);
-	struct tmc_aead *aead = fuzz_aead(TMC_KEY_OBJECT);
 	uint8_t nonce[TMC_NONCE_BYTES] = { 0 }, *body = (uint8_t *)image + header_bytes;
+	struct tmc_aead *aead;
 
-	if (!aead || bytes < header_bytes)
+	if (!fuzz_encrypted || bytes < header_bytes)
 		return bytes;
+	aead = fuzz_aead(TMC_KEY_OBJECT);
 	memcpy(nonce, (uint8_t *)image + offsetof(struct tmc_object_header_disk, unique),
 	       TMC_UNIQUE_BYTES);
 	check(!tmc_aead_seal(aead, nonce, image, header_bytes, body, bytes - header_bytes, body),
