@@ -488,13 +488,14 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 /* Until the second sync both names may come back after a crash, never none. */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
 {
-	char name[NAME_BYTES], aside[NAME_BYTES + 24], directory[NAME_BYTES], *slash;
+	char name[NAME_BYTES], aside[NAME_BYTES + 24], directory[NAME_BYTES] = ".";
+	const char *slash;
 	int ret;
 
 	object_name(kind, id, name);
-	snprintf(directory, sizeof(directory), "%s", name);
-	slash = strrchr(directory, '/');
-	*slash = '\0';
+	slash = strrchr(name, '/');
+	if (slash)
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - name), name);
 	ret = make_directory(store, "aside");
 	if (!ret)
 		ret = sync_directory(store, "."); /* whoever made it */
@@ -502,8 +503,9 @@ int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const
 		return ret;
 	ret = -EEXIST;
 	for (unsigned int n = 1; ret == -EEXIST && n <= ASIDE_NAMES; n++) {
-		int length = snprintf(aside, sizeof(aside), "aside/%.*s-%s",
-				      (int)strcspn(name, "/"), name, strrchr(name, '/') + 1);
+		int length = snprintf(aside, sizeof(aside), "aside/%.*s%s%s",
+				      (int)strcspn(name, "/"), name, slash ? "-" : "",
+				      slash ? slash + 1 : "");
 
 		if (n > 1) /* it was put aside before, and is damaged again */
 			snprintf(aside + length, sizeof(aside) - (size_t)length, ".%u", n);

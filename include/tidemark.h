@@ -550,6 +550,17 @@ struct tmc_repair_result {
 int tmc_repair(struct tmc_repo *repo, const struct tmc_repair_options *options,
 	       struct tmc_repair_result *ret_result);
 
+/**
+ * Make the config of a repository anew that cannot be opened because it is missing or
+ * damaged, from what its points say; the damaged one is put aside. Not of one that is
+ * encrypted. How backups compress where nothing else is said becomes the usual again.
+ * Use the newest Tidemark that has written there: what a newer one forbids older ones stood
+ * in config alone. Returns 1 if that was done, 0 if config can be read. Errors: -EBADMSG
+ * (without apply: it can be done; with it: too little is left to prove what it said),
+ * -EMEDIUMTYPE (no repository).
+ */
+int tmc_repair_config(const char *path, bool apply);
+
 struct tmc_index_repair {
 	uint64_t packs;         /**< looked at */
 	uint64_t damaged_packs; /**< in part: what can be read of them is indexed all the same */
