@@ -26,7 +26,7 @@ static bool is_power_of_two(uint32_t value)
 	return value && !(value & (value - 1));
 }
 
-static bool is_chunk_size(uint32_t bytes)
+bool tmc_config_is_chunk_size(uint32_t bytes)
 {
 	return is_power_of_two(bytes) && bytes >= TMC_CHUNK_BYTES_MIN && bytes <= TMC_CHUNK_BYTES_MAX;
 }
@@ -40,7 +40,7 @@ int tmc_config_init(struct tmc_config_disk *ret_disk, const struct tmc_keys *key
 
 	if (!hash)
 		return failure_set(-ENOMEM, "out of memory");
-	if (!is_chunk_size(chunk_bytes))
+	if (!tmc_config_is_chunk_size(chunk_bytes))
 		return failure_set(-EINVAL, "a chunk size of %u bytes is not possible: take a power "
 				   "of two from %u to %u", chunk_bytes, TMC_CHUNK_BYTES_MIN,
 				   TMC_CHUNK_BYTES_MAX);
@@ -85,7 +85,8 @@ static int no_config(struct tmc_store *store, const char *path)
 
 	if (!tmc_store_list(store, TMC_STORE_POINT, &points, &nr) && nr)
 		return failure_set(-EBADMSG, "%s/config is missing or damaged, and %s has restore "
-				   "points: put a copy of the config back", path, path);
+				   "points: put a copy of the config back, or run \"tidemark "
+				   "repair\"", path, path);
 	return failure_set(-EMEDIUMTYPE, "%s is no repository of Tidemark; make one with "
 			   "\"tidemark init\"", path);
 }
@@ -130,7 +131,7 @@ static int parse(const struct tmc_config_disk *disk, const char *path, struct tm
 	if (tmc_compression_check(&config->compression) < 0)
 		return failure_set(-EPROTONOSUPPORT, "%s uses a compression that this Tidemark does "
 				   "not know: install a newer version", path);
-	if ((hash == TMC_HASH_HMAC) != config->encrypted || !is_chunk_size(config->chunk_bytes) ||
+	if ((hash == TMC_HASH_HMAC) != config->encrypted || !tmc_config_is_chunk_size(config->chunk_bytes) ||
 	    !is_power_of_two(config->fan_out) || config->fan_out < 2 ||
 	    config->fan_out > TMC_FAN_OUT_MAX || !is_zero(disk->zero, sizeof(disk->zero)))
 		return failure_set(-EBADMSG, "%s/config is damaged: it makes no sense", path);

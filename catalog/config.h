@@ -24,6 +24,9 @@ struct tmc_config {
 	bool heeds_sessions; /* whoever writes here does */
 };
 
+/** A power of two within the bounds. */
+bool tmc_config_is_chunk_size(uint32_t bytes);
+
 /**
  * Fill in a new one for the repository of keys. ret_digest: its SHA-256.
  * Errors: -EINVAL (what the options say is not possible).

@@ -17,6 +17,7 @@
 #include "catalog/proof.h"
 #include "catalog/repo.h"
 #include "catalog/session.h"
+#include "catalog/tree_memo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -26,7 +27,8 @@ struct tmc_copy {
 	struct tmc_repo *from, *to;
 	bool plain; /* neither side is encrypted */
 	bool writes; /* tmc_repo_begin_write() has been called for to */
-	struct tmc_proof proof; /* of the source: subtrees that are durable in the target */
+	struct tmc_proof proof; /* of the source: leaves that are durable in the target */
+	struct tmc_tree_memo nodes; /* the same above the leaves: what they are called there */
 	struct tmc_node_reader *reader;
 	struct tmc_blob_coder *from_coder, *to_coder;
 	uint8_t *disk, *raw, *out; /* room for the largest blob of either side */
@@ -131,43 +133,69 @@ static int copy_child(struct transfer *transfer, uint32_t level, uint64_t nth, s
 	return level ? copy_node(transfer, level - 1, nth, id) : copy_chunk(transfer, nth, id);
 }
 
-/* Whether an earlier point of this copy has brought all below this node. */
-static bool is_there(const struct transfer *transfer, bool shared, const struct tmc_id *id,
-		     struct tmc_location *location)
+/* Whether this copy has brought a leaf. Elsewhere its name says nothing of the target. */
+static bool is_leaf_there(const struct transfer *transfer, uint64_t node, const struct tmc_id *id,
+			  struct tmc_location *location)
 {
 	const struct tmc_copy *copy = transfer->copy;
+	const struct tmc_tree *tree = transfer->tree;
 
 	location->number = copy->proof.nr_indexes; /* no bit */
-	if (!copy->plain || !shared ||
+	if (!copy->plain || (node + 1) * tree->fan_out >= tree->nr_chunks ||
 	    tmc_index_set_find(copy->from->indexes, TMC_BLOB_NODE, id, location) < 0)
 		return false;
-	return tmc_proof_is_set(&copy->proof, location->number, location->position,
-				TMC_PROOF_SUBTREE);
+	return tmc_proof_is_set(&copy->proof, location->number, location->position, TMC_PROOF_LEAF);
 }
 
-static int copy_node(struct transfer *transfer, uint32_t level, uint64_t node, struct tmc_id *id)
+static int copy_below(struct transfer *transfer, uint32_t level, uint64_t node, struct tmc_id *id)
 {
 	struct tmc_copy *copy = transfer->copy;
 	const struct tmc_tree *tree = transfer->tree;
 	struct tmc_id *ids = transfer->ids + (size_t)level * tree->fan_out;
 	uint64_t span = tmc_tree_span_chunks(tree, level) * tree->fan_out;
 	uint32_t count = tmc_tree_node_count(tree, level, node);
-	struct tmc_location location;
-	int ret;
+	int ret = tmc_node_read(copy->reader, tree, level, node, id, ids);
 
-	if (is_there(transfer, (node + 1) * span < tree->nr_chunks, id, &location))
-		return 0;
-	ret = tmc_node_read(copy->reader, tree, level, node, id, ids);
 	for (uint32_t i = 0; i < count && !ret; i++)
 		ret = copy_child(transfer, level, node * tree->fan_out + i, &ids[i]);
 	if (ret < 0)
 		return ret;
 	tmc_node_put(level, ids, count, copy->raw);
 	ret = store_plain(transfer, TMC_BLOB_NODE, copy->raw, TMC_NODE_BYTES(count), id);
-	if (!ret)
-		tmc_proof_set(&copy->proof, location.number, location.position, TMC_PROOF_SUBTREE);
 	note_progress(transfer, (node + 1) * span);
 	return ret;
+}
+
+static int copy_leaf(struct transfer *transfer, uint64_t node, struct tmc_id *id)
+{
+	struct tmc_proof *proof = &transfer->copy->proof;
+	struct tmc_location location;
+	int ret;
+
+	if (is_leaf_there(transfer, node, id, &location))
+		return 0;
+	ret = copy_below(transfer, 0, node, id);
+	if (!ret)
+		tmc_proof_set(proof, location.number, location.position, TMC_PROOF_LEAF);
+	return ret;
+}
+
+static int copy_node(struct transfer *transfer, uint32_t level, uint64_t node, struct tmc_id *id)
+{
+	struct tmc_tree_memo *nodes = &transfer->copy->nodes;
+	bool suits = tmc_tree_memo_suits(transfer->tree, level, node);
+	const struct tmc_id old = *id;
+	const struct tmc_id *known = suits ? tmc_tree_memo_find(nodes, level, &old, NULL) : NULL;
+	int ret;
+
+	if (!level)
+		return copy_leaf(transfer, node, id);
+	if (known) {
+		*id = *known;
+		return 0;
+	}
+	ret = copy_below(transfer, level, node, id);
+	return ret || !suits ? ret : tmc_tree_memo_add(nodes, level, &old, NULL, id);
 }
 
 static int copy_tree(struct transfer *transfer, struct tmc_tree *ret_tree)
@@ -260,6 +288,7 @@ static void forget_marks(struct tmc_copy *copy)
 {
 	tmc_proof_exit(&copy->proof);
 	memset(&copy->proof, 0, sizeof(copy->proof));
+	tmc_tree_memo_clear(&copy->nodes);
 }
 
 int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
@@ -337,6 +366,7 @@ int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy *
 		return failure_set(-ENOMEM, "out of memory");
 	copy->from = from;
 	copy->to = to;
+	copy->nodes.value_bytes = sizeof(struct tmc_id);
 	ret = check_repositories(copy);
 	if (!ret)
 		ret = tmc_keys_check(from->keys);
@@ -370,6 +400,7 @@ void tmc_copy_end(struct tmc_copy *copy)
 	if (copy->writes)
 		tmc_repo_end_write(copy->to);
 	tmc_proof_exit(&copy->proof);
+	tmc_tree_memo_clear(&copy->nodes);
 	tmc_node_reader_destroy(copy->reader);
 	tmc_blob_coder_destroy(copy->from_coder);
 	tmc_blob_coder_destroy(copy->to_coder);

@@ -7,9 +7,17 @@
  * equal nothing below is read. A tree with more levels is followed down along its
  * first nodes until both are of one level: beyond the end of the smaller volume
  * there is nothing to compare.
+ *
+ * A pair of nodes that was compared before is not compared again where it comes to
+ * nothing, to a single range or, if nobody wants ranges, to a sum. Else one of its
+ * ends at least lies within, so that going down once more is paid for by a call of
+ * range(): the cost is that of the different pairs and of the ranges. Volumes can
+ * honestly have as many ranges as they have chunks, in a tree of a few nodes; who does
+ * not want them all stops in range().
  */
 #include "catalog/point.h"
 #include "catalog/repo.h"
+#include "catalog/tree_memo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -23,12 +31,15 @@ struct side {
 struct diff {
 	struct tmc_node_reader *reader;
 	struct side sides[2];
-	uint64_t nr_chunks; /* of the smaller volume */
+	const struct tmc_tree *smaller; /* volume */
+	uint64_t nr_chunks; /* of it */
 	uint64_t bytes_end; /* its size */
 	int (*range)(void *context, uint64_t offset, uint64_t bytes);
 	void *context;
 	uint64_t offset, bytes; /* the range that grows; bytes 0: none */
 	uint64_t total_bytes;
+	uint64_t nr_different;      /* chunks */
+	struct tmc_tree_memo pairs; /* how many chunks differ below them, as uint64_t */
 };
 
 static int flush_range(struct diff *diff)
@@ -59,6 +70,7 @@ static int add_chunks(struct diff *diff, uint64_t first, uint64_t nr)
 	uint64_t left = diff->nr_chunks - first;
 	uint64_t end = nr < left ? (first + nr) * chunk_bytes : diff->bytes_end;
 
+	diff->nr_different += nr < left ? nr : left;
 	return add_range(diff, first * chunk_bytes, end);
 }
 
@@ -89,7 +101,7 @@ static int diff_ids(struct diff *diff, uint32_t level, uint64_t nth, const struc
 	return diff_nodes(diff, level - 1, nth, a, b);
 }
 
-static int diff_nodes(struct diff *diff, uint32_t level, uint64_t node, const struct tmc_id *a,
+static int diff_below(struct diff *diff, uint32_t level, uint64_t node, const struct tmc_id *a,
 		      const struct tmc_id *b)
 {
 	const struct tmc_tree *tree = &diff->sides[0].tree;
@@ -107,6 +119,39 @@ static int diff_nodes(struct diff *diff, uint32_t level, uint64_t node, const st
 			       &ids_of(&diff->sides[1], level)[i]);
 	}
 	return ret;
+}
+
+/* False if it has to be gone down into again. */
+static bool add_known(struct diff *diff, uint64_t first, uint64_t span, uint64_t nr_different,
+		      int *ret)
+{
+	if (nr_different == span) {
+		*ret = add_chunks(diff, first, span);
+	} else if (nr_different && diff->range) {
+		return false;
+	} else {
+		diff->nr_different += nr_different;
+		diff->total_bytes += nr_different * diff->sides[0].tree.chunk_bytes;
+	}
+	return true;
+}
+
+static int diff_nodes(struct diff *diff, uint32_t level, uint64_t node, const struct tmc_id *a,
+		      const struct tmc_id *b)
+{
+	uint64_t span = tmc_tree_span_chunks(&diff->sides[0].tree, level + 1);
+	bool suits = tmc_tree_memo_suits(diff->smaller, level, node);
+	const uint64_t *known = suits ? tmc_tree_memo_find(&diff->pairs, level, a, b) : NULL;
+	uint64_t nr_different = diff->nr_different;
+	int ret = 0;
+
+	if (known && add_known(diff, node * span, span, *known, &ret))
+		return ret;
+	ret = diff_below(diff, level, node, a, b);
+	if (ret || known || !suits)
+		return ret;
+	nr_different = diff->nr_different - nr_different;
+	return tmc_tree_memo_add(&diff->pairs, level, a, b, &nr_different);
 }
 
 /* The id in a tree of the first node of a level. */
@@ -155,10 +200,10 @@ static int load_side(struct tmc_repo *repo, const struct tmc_point *point, struc
 static void find_common(struct diff *diff)
 {
 	const struct tmc_tree *a = &diff->sides[0].tree, *b = &diff->sides[1].tree;
-	const struct tmc_tree *smaller = a->volume_bytes < b->volume_bytes ? a : b;
 
-	diff->nr_chunks = smaller->nr_chunks;
-	diff->bytes_end = smaller->volume_bytes;
+	diff->smaller = a->volume_bytes < b->volume_bytes ? a : b;
+	diff->nr_chunks = diff->smaller->nr_chunks;
+	diff->bytes_end = diff->smaller->volume_bytes;
 }
 
 int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struct tmc_point *b,
@@ -167,7 +212,12 @@ int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struc
 {
 	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
 		tmc_node_reader_create(repo);
-	struct diff diff = { .reader = reader, .range = range, .context = context };
+	struct diff diff = {
+		.reader = reader,
+		.range = range,
+		.context = context,
+		.pairs = { .value_bytes = sizeof(uint64_t) },
+	};
 	int ret = reader ? 0 : failure_set(-ENOMEM, "out of memory");
 
 	tmc_repo_enter(repo, "diff");
@@ -179,6 +229,7 @@ int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struc
 		find_common(&diff);
 		ret = diff_trees(&diff);
 	}
+	tmc_tree_memo_clear(&diff.pairs);
 	for (int i = 0; i < 2; i++)
 		free(diff.sides[i].ids);
 	if (!ret)

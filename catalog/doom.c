@@ -135,8 +135,8 @@ static bool parse(const uint8_t *image, size_t bytes, struct tmc_doom *doom)
 	       get_list(&p, get_le32(disk.nr_packs), &doom->packs);
 }
 
-static int load(struct tmc_store *store, struct tmc_keys *keys, const struct tmc_id *id,
-		struct tmc_doom *doom)
+int tmc_doom_load(struct tmc_store *store, struct tmc_keys *keys, const struct tmc_id *id,
+		  struct tmc_doom *doom)
 {
 	CLEANUP_FREE uint8_t *image = NULL;
 	char what[TMC_STORE_TEXT];
@@ -150,8 +150,9 @@ static int load(struct tmc_store *store, struct tmc_keys *keys, const struct tmc
 				  tmc_store_describe(store, TMC_STORE_DOOM, id, what));
 	}
 	if (ret == -EBADMSG)
-		return failure_set(ret, "%s; it only lists what a prune was about to remove: remove "
-				   "it, and the next prune lists that again", failure_text());
+		return failure_set(ret, "%s; it only lists what a prune was about to remove: "
+				   "\"tidemark repair --apply\" puts it aside, and the next prune "
+				   "lists that again", failure_text());
 	return ret;
 }
 
@@ -170,7 +171,7 @@ int tmc_dooms_load(struct tmc_store *store, struct tmc_keys *keys, struct tmc_do
 	if (!ret_dooms->dooms)
 		return failure_set(-ENOMEM, "out of memory");
 	for (size_t i = 0; i < nr; i++) {
-		ret = load(store, keys, &ids[i], &ret_dooms->dooms[ret_dooms->nr]);
+		ret = tmc_doom_load(store, keys, &ids[i], &ret_dooms->dooms[ret_dooms->nr]);
 		if (!ret)
 			ret_dooms->nr++;
 		else if (ret != -ENOENT)

@@ -32,6 +32,9 @@ struct tmc_doom {
 
 /** Seal it; sets its id. The lists must be sorted. */
 int tmc_doom_store(struct tmc_store *store, struct tmc_keys *keys, struct tmc_doom *doom);
+/** Read and prove one. Errors: -ENOENT, -EBADMSG. */
+int tmc_doom_load(struct tmc_store *store, struct tmc_keys *keys, const struct tmc_id *id,
+		  struct tmc_doom *doom);
 void tmc_doom_clear(struct tmc_doom *doom);
 
 /** All dooms of a repository at one time. */

@@ -23,35 +23,6 @@ static void raise_to(uint64_t *generation, uint64_t other)
 		*generation = other;
 }
 
-static int read_dooms(struct tmc_repo *repo, uint64_t *generation)
-{
-	struct tmc_dooms dooms;
-	int ret = tmc_dooms_load(repo->store, repo->keys, &dooms);
-
-	for (size_t i = 0; i < dooms.nr; i++)
-		raise_to(generation, dooms.dooms[i].generation);
-	tmc_dooms_clear(&dooms);
-	return ret;
-}
-
-static int read_points(struct tmc_repo *repo, uint64_t *generation)
-{
-	CLEANUP_FREE struct tmc_id *ids = NULL;
-	size_t nr = 0;
-	int ret = tmc_store_list(repo->store, TMC_STORE_POINT, &ids, &nr);
-
-	for (size_t i = 0; i < nr && !ret; i++) {
-		struct tmc_point point;
-
-		ret = tmc_point_load(repo, &ids[i], &point, NULL);
-		if (!ret)
-			raise_to(generation, point.generation);
-		else if (ret == -EBADMSG || ret == -ENOENT)
-			ret = 0;
-	}
-	return ret;
-}
-
 static const struct tmc_object_kind ledger_kind = {
 	.store_kind = TMC_STORE_LEDGER,
 	.type = TMC_OBJECT_LEDGER,
@@ -59,7 +30,7 @@ static const struct tmc_object_kind ledger_kind = {
 	.bytes_max = sizeof(struct tmc_ledger_disk) + 64, /* and the seal */
 };
 
-static int load_ledger(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation)
+int tmc_ledger_load(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation)
 {
 	CLEANUP_FREE uint8_t *image = NULL;
 	struct tmc_ledger_disk disk;
@@ -77,18 +48,58 @@ static int load_ledger(struct tmc_repo *repo, const struct tmc_id *id, uint64_t 
 	return 0;
 }
 
-static int read_ledgers(struct tmc_repo *repo, uint64_t *generation)
+static int load_doom(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation)
+{
+	struct tmc_doom doom;
+	int ret = tmc_doom_load(repo->store, repo->keys, id, &doom);
+
+	if (ret < 0)
+		return ret;
+	*ret_generation = doom.generation;
+	tmc_doom_clear(&doom);
+	return 0;
+}
+
+static int load_point(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation)
+{
+	struct tmc_point point;
+	int ret = tmc_point_load(repo, id, &point, NULL);
+
+	if (!ret)
+		*ret_generation = point.generation;
+	return ret;
+}
+
+static const struct source { /* in the order in which they are read */
+	enum tmc_store_kind kind;
+	int (*load)(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation);
+	bool may_fail; /* such damage is no reason to stop */
+} sources[] = {
+	{ TMC_STORE_DOOM, load_doom, false },
+	{ TMC_STORE_POINT, load_point, true },
+	{ TMC_STORE_LEDGER, tmc_ledger_load, false },
+};
+#define NR_SOURCES (sizeof(sources) / sizeof(*sources))
+
+/* nr_damaged NULL: damage is an error, where it is not passed over. */
+static int read_source(struct tmc_repo *repo, const struct source *source, uint64_t *generation,
+		       uint64_t *nr_damaged)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	size_t nr = 0;
-	int ret = tmc_store_list(repo->store, TMC_STORE_LEDGER, &ids, &nr);
+	int ret = tmc_store_list(repo->store, source->kind, &ids, &nr);
 
 	for (size_t i = 0; i < nr && !ret; i++) {
 		uint64_t one = 0;
 
-		ret = load_ledger(repo, &ids[i], &one);
-		raise_to(generation, one);
-		if (ret == -ENOENT)
+		ret = source->load(repo, &ids[i], &one);
+		if (!ret)
+			raise_to(generation, one);
+		if (nr_damaged && (ret == -EBADMSG || ret == -EIO)) {
+			++*nr_damaged;
+			ret = 0;
+		}
+		if (ret == -ENOENT || (ret == -EBADMSG && source->may_fail))
 			ret = 0;
 	}
 	return ret;
@@ -96,13 +107,29 @@ static int read_ledgers(struct tmc_repo *repo, uint64_t *generation)
 
 int tmc_generation_get(struct tmc_repo *repo, uint64_t *ret_generation)
 {
-	int ret;
+	int ret = 0;
 
 	*ret_generation = 0;
-	ret = read_dooms(repo, ret_generation);
-	if (!ret)
-		ret = read_points(repo, ret_generation);
-	return ret ? ret : read_ledgers(repo, ret_generation);
+	for (size_t i = 0; i < NR_SOURCES && !ret; i++)
+		ret = read_source(repo, &sources[i], ret_generation, NULL);
+	return ret;
+}
+
+/*
+ * Each number was given to a point or a doom that followed the one below it, and who
+ * removes the highest leaves a ledger that is as high. So of n objects that cannot be
+ * read none is higher than what can be read and n, unless one of them is that ledger.
+ */
+int tmc_generation_bound(struct tmc_repo *repo, uint64_t *ret_generation)
+{
+	uint64_t nr_damaged = 0;
+	int ret = 0;
+
+	*ret_generation = 0;
+	for (size_t i = 0; i < NR_SOURCES && !ret; i++)
+		ret = read_source(repo, &sources[i], ret_generation, &nr_damaged);
+	*ret_generation += nr_damaged;
+	return ret;
 }
 
 int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation)
@@ -119,7 +146,7 @@ int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation)
 	for (size_t i = 0; i < nr && !ret; i++) {
 		uint64_t older = UINT64_MAX;
 
-		if (!load_ledger(repo, &ids[i], &older) && older <= generation)
+		if (!tmc_ledger_load(repo, &ids[i], &older) && older <= generation)
 			ret = tmc_store_remove(repo->store, TMC_STORE_LEDGER, &ids[i]);
 	}
 	return ret;

@@ -16,6 +16,15 @@
  */
 int tmc_generation_get(struct tmc_repo *repo, uint64_t *ret_generation);
 
+/**
+ * One that is not lower than any that the repository has shown, though objects are damaged
+ * that said so; of ledgers that are damaged only as far as points and dooms tell.
+ */
+int tmc_generation_bound(struct tmc_repo *repo, uint64_t *ret_generation);
+
+/** Read and prove a ledger. Errors: -ENOENT, -EBADMSG. */
+int tmc_ledger_load(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *ret_generation);
+
 /** Write down that it has been reached, and remove older such notes. */
 int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation);
 

@@ -47,26 +47,61 @@ static int collect_mentions(struct tmc_proof *proof, size_t number, size_t *capa
 	return 0;
 }
 
+static int add_index(struct tmc_proof *proof, size_t *capacity, void (*damage)(void *context),
+		     void *context)
+{
+	size_t n = proof->nr_indexes;
+	uint64_t nr_bits = tmc_index_nr_entries(tmc_index_set_get(proof->indexes, n)) *
+			   TMC_NR_PROOF_BITS;
+	void *bits = realloc(proof->bits, (n + 1) * sizeof(*proof->bits));
+
+	if (!bits)
+		return failure_set(-ENOMEM, "out of memory");
+	proof->bits = bits;
+	proof->bits[n] = calloc(nr_bits / 64 + 1, sizeof(uint64_t));
+	if (!proof->bits[n])
+		return failure_set(-ENOMEM, "out of memory");
+	proof->nr_indexes++;
+	return collect_mentions(proof, n, capacity, damage, context);
+}
+
 int tmc_proof_init(struct tmc_proof *proof, struct tmc_index_set *indexes,
 		   void (*damage)(void *context), void *context)
 {
-	size_t capacity = 0;
+	*proof = (struct tmc_proof){ .indexes = indexes };
+	return tmc_proof_grow(proof, damage, context);
+}
+
+static _Atomic uint64_t *word_of(const struct tmc_proof *proof, size_t number, uint64_t position,
+				 enum tmc_proof_bit bit, uint64_t *ret_mask)
+{
+	uint64_t nth = position * TMC_NR_PROOF_BITS + bit;
+
+	*ret_mask = 1ull << nth % 64;
+	return &proof->bits[number][nth / 64];
+}
+
+static void forget_needed(struct tmc_proof *proof)
+{
+	for (size_t n = 0; n < proof->nr_indexes; n++) {
+		uint64_t nr = tmc_index_nr_entries(tmc_index_set_get(proof->indexes, n)), mask;
+
+		for (uint64_t i = 0; i < nr; i++) {
+			_Atomic uint64_t *word = word_of(proof, n, i, TMC_PROOF_NEEDED, &mask);
+
+			atomic_fetch_and(word, ~mask);
+		}
+	}
+}
+
+int tmc_proof_grow(struct tmc_proof *proof, void (*damage)(void *context), void *context)
+{
+	size_t capacity = proof->nr_mentions;
 	int ret = 0;
 
-	*proof = (struct tmc_proof){ .indexes = indexes };
-	while (tmc_index_set_get(indexes, proof->nr_indexes))
-		proof->nr_indexes++;
-	proof->bits = calloc(proof->nr_indexes + 1, sizeof(*proof->bits));
-	if (!proof->bits)
-		return failure_set(-ENOMEM, "out of memory");
-	for (size_t n = 0; n < proof->nr_indexes && !ret; n++) {
-		uint64_t nr_bits = tmc_index_nr_entries(tmc_index_set_get(indexes, n)) *
-				   TMC_NR_PROOF_BITS;
-
-		proof->bits[n] = calloc(nr_bits / 64 + 1, sizeof(uint64_t));
-		ret = proof->bits[n] ? collect_mentions(proof, n, &capacity, damage, context) :
-				       failure_set(-ENOMEM, "out of memory");
-	}
+	forget_needed(proof);
+	while (!ret && tmc_index_set_get(proof->indexes, proof->nr_indexes))
+		ret = add_index(proof, &capacity, damage, context);
 	if (proof->nr_mentions)
 		qsort(proof->mentions, proof->nr_mentions, sizeof(*proof->mentions),
 		      compare_mentions);
@@ -79,15 +114,6 @@ void tmc_proof_exit(struct tmc_proof *proof)
 		free(proof->bits[n]);
 	free(proof->bits);
 	free(proof->mentions);
-}
-
-static _Atomic uint64_t *word_of(const struct tmc_proof *proof, size_t number, uint64_t position,
-				 enum tmc_proof_bit bit, uint64_t *ret_mask)
-{
-	uint64_t nth = position * TMC_NR_PROOF_BITS + bit;
-
-	*ret_mask = 1ull << nth % 64;
-	return &proof->bits[number][nth / 64];
 }
 
 bool tmc_proof_set(struct tmc_proof *proof, size_t number, uint64_t position,

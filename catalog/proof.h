@@ -12,7 +12,7 @@
 
 enum tmc_proof_bit {
 	TMC_PROOF_GOOD,     /* the blob is at its place, every byte of it */
-	TMC_PROOF_SUBTREE,  /* the node and everything below it is good */
+	TMC_PROOF_LEAF,     /* a node of level 0, and all chunks below it are good */
 	TMC_PROOF_NEEDED,   /* met before, while the packs that are needed are collected */
 	TMC_NR_PROOF_BITS,
 };
@@ -38,6 +38,11 @@ struct tmc_proof {
  */
 int tmc_proof_init(struct tmc_proof *proof, struct tmc_index_set *indexes,
 		   void (*damage)(void *context), void *context);
+/**
+ * Take in the indexes that the set has got since. What is needed has to be collected
+ * anew. Not while other threads use it.
+ */
+int tmc_proof_grow(struct tmc_proof *proof, void (*damage)(void *context), void *context);
 void tmc_proof_exit(struct tmc_proof *proof);
 
 /** From any thread. True if the bit was set already. */

@@ -120,7 +120,10 @@ int tmc_store_look_afresh(struct tmc_store *store, const char *directory);
 int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id,
 		   uint64_t *ret_ns);
 
-/** Move a damaged object to aside/<its directory>-<its name>, durably. Nobody reads there. */
+/**
+ * Move a damaged object to aside/<its directory>-<its name>, config to aside/config,
+ * durably. Nobody reads there. Errors: -ENOENT.
+ */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind,
 			const struct tmc_id *id);
 /** Give a point that was put aside its name again, durably. Errors: -EEXIST. */

@@ -8,7 +8,7 @@
  * A failed fsync is returned and never tried again: the kernel may have dropped
  * the dirty pages and would report success the second time.
  */
-#include "catalog/store.h"
+#include "catalog/store_dir.h"
 
 #include "catalog/id.h"
 #include "catalog/session.h"
@@ -25,7 +25,6 @@
 
 #define NAME_BYTES   160
 #define DIRECT_BYTES 4096
-#define ASIDE_POINT  "aside/points-"
 #define ASIDE_NAMES  100 /* of one name */
 
 struct tmc_store {
@@ -88,7 +87,7 @@ static void object_name(enum tmc_store_kind kind, const struct tmc_id *id,
 	else if (kind == TMC_STORE_PACK)
 		snprintf(ret_name, NAME_BYTES, "packs/%.2s/%s", digits, digits);
 	else if (kind == TMC_STORE_ASIDE_POINT)
-		snprintf(ret_name, NAME_BYTES, ASIDE_POINT "%s", digits);
+		snprintf(ret_name, NAME_BYTES, TMC_STORE_ASIDE_POINTS "%s", digits);
 	else
 		snprintf(ret_name, NAME_BYTES, "%s/%s", kind_directories[kind], digits);
 }
@@ -103,8 +102,12 @@ const char *tmc_store_describe(const struct tmc_store *store, enum tmc_store_kin
 	return ret_text;
 }
 
-/* Kinds that came after the first repositories: their directory is made when needed. */
-static bool is_late_kind(enum tmc_store_kind kind)
+const char *tmc_store_directory(enum tmc_store_kind kind)
+{
+	return kind_directories[kind];
+}
+
+bool tmc_store_is_late(enum tmc_store_kind kind)
 {
 	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE ||
 	       kind == TMC_STORE_KEY;
@@ -128,51 +131,26 @@ static int sync_directory(struct tmc_store *store, const char *name)
 	return ret < 0 ? tmc_store_error(store, ret, "sync", name) : 0;
 }
 
-static int open_directory(int dir_fd, const char *name, DIR **ret_dir)
-{
-	int fd = io_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-
-	if (fd < 0)
-		return fd;
-	*ret_dir = fdopendir(fd);
-	if (!*ret_dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static struct dirent *next_entry(DIR *dir)
-{
-	struct dirent *entry;
-
-	do {
-		errno = 0;
-		entry = readdir(dir);
-	} while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
-	return entry;
-}
-
 /* What a creation that was cut short leaves may be taken over; nothing else. */
 static int check_vacant(int root_fd, const char *path)
 {
 	CLEANUP_CLOSEDIR DIR *root = NULL;
 	struct dirent *entry;
-	int ret = open_directory(root_fd, ".", &root);
+	int ret = tmc_store_open_directory(root_fd, ".", &root);
 
 	if (ret < 0)
 		return failure_set(ret, "cannot read %s: %s", path, strerror(-ret));
 	if (!faccessat(root_fd, "config", F_OK, 0))
 		return failure_set(-EEXIST, "%s is a repository already", path);
-	while ((entry = next_entry(root))) {
+	while ((entry = tmc_store_next_entry(root))) {
 		CLEANUP_CLOSEDIR DIR *sub = NULL;
 		bool ours = !strcmp(entry->d_name, kind_directories[TMC_STORE_KEY]);
 
 		for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
 			ours |= !strcmp(entry->d_name, directories[i]);
-		if (!ours || open_directory(root_fd, entry->d_name, &sub) < 0 ||
+		if (!ours || tmc_store_open_directory(root_fd, entry->d_name, &sub) < 0 ||
 		    (strcmp(entry->d_name, "sessions") && strcmp(entry->d_name, "keys") &&
-		     next_entry(sub)))
+		     tmc_store_next_entry(sub)))
 			return failure_set(-ENOTEMPTY, "%s is not empty: a repository needs an "
 					   "empty directory", path);
 	}
@@ -301,129 +279,6 @@ int tmc_store_get(struct tmc_store *store, enum tmc_store_kind kind, const struc
 	return 0;
 }
 
-int tmc_store_list_names(struct tmc_store *store, const char *directory, size_t name_bytes,
-			 char **ret_names, size_t *ret_nr)
-{
-	CLEANUP_CLOSEDIR DIR *dir = NULL;
-	CLEANUP_FREE char *names = NULL;
-	struct dirent *entry;
-	size_t nr = 0, capacity = 0;
-	int ret = open_directory(store->root_fd, directory, &dir);
-
-	if (ret < 0)
-		return tmc_store_error(store, ret, "list", directory);
-	while ((entry = next_entry(dir))) {
-		if (strlen(entry->d_name) != name_bytes - 1)
-			continue;
-		if (nr == capacity) {
-			void *larger;
-
-			capacity = capacity ? 2 * capacity : 16;
-			larger = realloc(names, capacity * name_bytes);
-			if (!larger)
-				return failure_set(-ENOMEM, "out of memory");
-			names = larger;
-		}
-		memcpy(names + nr++ * name_bytes, entry->d_name, name_bytes);
-	}
-	if (errno)
-		return tmc_store_error(store, -errno, "list", directory);
-	*ret_names = names;
-	*ret_nr = nr;
-	names = NULL;
-	return 0;
-}
-
-struct id_list {
-	struct tmc_id *ids;
-	size_t nr, capacity;
-};
-
-/* Names that are no ids are not ours and are passed over. */
-static int list_directory(struct tmc_store *store, const char *name, int first_byte,
-			  struct id_list *list)
-{
-	CLEANUP_CLOSEDIR DIR *dir = NULL;
-	struct dirent *entry;
-	int ret = open_directory(store->root_fd, name, &dir);
-
-	if (ret == -ENOENT && first_byte >= 0)
-		return 0;
-	if (ret < 0)
-		return tmc_store_error(store, ret, "list", name);
-	while ((entry = next_entry(dir))) {
-		struct tmc_id id;
-
-		if (!tmc_id_parse(entry->d_name, &id) || (first_byte >= 0 && id.bytes[0] != first_byte))
-			continue;
-		if (list->nr == list->capacity) {
-			size_t capacity = list->capacity ? 2 * list->capacity : 64;
-			void *ids = realloc(list->ids, capacity * sizeof(*list->ids));
-
-			if (!ids)
-				return failure_set(-ENOMEM, "out of memory");
-			list->ids = ids;
-			list->capacity = capacity;
-		}
-		list->ids[list->nr++] = id;
-	}
-	return errno ? tmc_store_error(store, -errno, "list", name) : 0;
-}
-
-static int list_aside_points(struct tmc_store *store, struct id_list *list)
-{
-	const char *prefix = strchr(ASIDE_POINT, '/') + 1;
-	size_t prefix_bytes = strlen(prefix), name_bytes = prefix_bytes + TMC_ID_TEXT, nr = 0;
-	CLEANUP_FREE char *names = NULL;
-	int ret = tmc_store_list_names(store, "aside", name_bytes, &names, &nr);
-
-	if (ret < 0)
-		return ret == -ENOENT ? 0 : ret;
-	list->ids = calloc(nr + 1, sizeof(*list->ids));
-	if (!list->ids)
-		return failure_set(-ENOMEM, "out of memory");
-	for (size_t i = 0; i < nr; i++) {
-		const char *name = names + i * name_bytes;
-
-		if (!strncmp(name, prefix, prefix_bytes) &&
-		    tmc_id_parse(name + prefix_bytes, &list->ids[list->nr]))
-			list->nr++;
-	}
-	return 0;
-}
-
-int tmc_store_list(struct tmc_store *store, enum tmc_store_kind kind, struct tmc_id **ret_ids,
-		   size_t *ret_nr)
-{
-	struct id_list list = { 0 };
-	char name[NAME_BYTES];
-	int ret = 0;
-
-	call_hook(TMC_STORE_CALL_LIST, kind);
-	if (kind == TMC_STORE_PACK) {
-		for (int first = 0; !ret && first < 256; first++) {
-			snprintf(name, sizeof(name), "packs/%02x", first);
-			ret = list_directory(store, name, first, &list);
-		}
-	} else if (kind == TMC_STORE_ASIDE_POINT) {
-		ret = list_aside_points(store, &list);
-	} else if (!is_late_kind(kind) ||
-		   !faccessat(store->root_fd, kind_directories[kind], F_OK, 0) || errno != ENOENT) {
-		ret = list_directory(store, kind_directories[kind], -1, &list);
-	}
-	if (!ret && tmc_store_hooks.listed)
-		ret = tmc_store_hooks.listed(kind, list.ids, &list.nr);
-	if (ret < 0) {
-		free(list.ids);
-		return ret;
-	}
-	if (list.nr)
-		qsort(list.ids, list.nr, sizeof(*list.ids), tmc_id_compare);
-	*ret_ids = list.ids;
-	*ret_nr = list.nr;
-	return 0;
-}
-
 /* ----------------------------------------------------------------------- write */
 
 static int open_draft(struct tmc_store *store, char ret_name[NAME_BYTES])
@@ -540,7 +395,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 	ret = io_sync(draft->fd);
 	if (ret < 0)
 		return tmc_store_error(store, ret, "sync", draft->name);
-	if (is_late_kind(kind))
+	if (tmc_store_is_late(kind))
 		ret = make_directory(store, kind_directories[kind]);
 	if (ret < 0)
 		return ret;
@@ -632,20 +487,22 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 /* Until the second sync both names may come back after a crash, never none. */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
 {
-	char name[NAME_BYTES], aside[NAME_BYTES + 24], directory[NAME_BYTES], *slash;
+	char name[NAME_BYTES], aside[NAME_BYTES + 24], directory[NAME_BYTES] = ".";
+	const char *slash;
 	int ret;
 
 	object_name(kind, id, name);
-	snprintf(directory, sizeof(directory), "%s", name);
-	slash = strrchr(directory, '/');
-	*slash = '\0';
+	slash = strrchr(name, '/');
+	if (slash)
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - name), name);
 	ret = make_directory(store, "aside");
 	if (ret < 0)
 		return ret;
 	ret = -EEXIST;
 	for (unsigned int n = 1; ret == -EEXIST && n <= ASIDE_NAMES; n++) {
-		int length = snprintf(aside, sizeof(aside), "aside/%.*s-%s",
-				      (int)strcspn(name, "/"), name, strrchr(name, '/') + 1);
+		int length = snprintf(aside, sizeof(aside), "aside/%.*s%s%s",
+				      (int)strcspn(name, "/"), name, slash ? "-" : "",
+				      slash ? slash + 1 : "");
 
 		if (n > 1) /* it was put aside before, and is damaged again */
 			snprintf(aside + length, sizeof(aside) - (size_t)length, ".%u", n);

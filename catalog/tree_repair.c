@@ -3,14 +3,16 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * A walk that brings back the id of each node: the same where all below is there,
- * a new one where something is not. No subtree is passed over, even if another
- * point has shown it: what is unreadable in it has to be counted.
+ * a new one where something is not. A subtree that was met before in this tree is not
+ * walked again where it has lost nothing, everything or, if nobody asks for ranges,
+ * anything: a hostile tree costs what its different nodes and its lost ranges cost.
  */
 #include "catalog/tree_repair.h"
 
 #include "catalog/blob_set.h"
 #include "catalog/pack_writer.h"
 #include "catalog/repo.h"
+#include "catalog/tree_memo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -24,13 +26,18 @@ struct walk {
 	struct tmc_id *ids;  /* fan_out for each level */
 	uint8_t *raw, *disk; /* room for the largest node */
 	uint64_t first_lost, nr_lost; /* the range that grows */
+	struct tmc_tree_memo outcomes;
+};
+
+struct outcome { /* of a subtree */
+	struct tmc_id id; /* that stands for it */
+	uint64_t lost, unreadable; /* chunks */
 };
 
 static void flush_lost(struct walk *walk)
 {
 	struct tmc_tree_repair *repair = walk->repair;
 
-	repair->lost_chunks += walk->nr_lost;
 	if (walk->nr_lost && repair->lost)
 		repair->lost(repair->context, walk->first_lost, walk->nr_lost);
 	walk->nr_lost = 0;
@@ -52,6 +59,8 @@ static struct tmc_id lose(struct walk *walk, uint64_t first, uint64_t span)
 	if (!walk->nr_lost)
 		walk->first_lost = first;
 	walk->nr_lost += nr;
+	walk->repair->lost_chunks += nr;
+	walk->repair->lost_bytes += tmc_tree_bytes(walk->tree, first, nr);
 	walk->repair->unreadable_chunks += nr;
 	return tmc_id_unreadable;
 }
@@ -118,7 +127,7 @@ static int repair_child(struct walk *walk, uint32_t level, uint64_t nth, struct 
 	return 0;
 }
 
-static int repair_node(struct walk *walk, uint32_t level, uint64_t node, struct tmc_id *id)
+static int repair_below(struct walk *walk, uint32_t level, uint64_t node, struct tmc_id *id)
 {
 	const struct tmc_tree *tree = walk->tree;
 	struct tmc_id *ids = walk->ids + (size_t)level * tree->fan_out;
@@ -150,6 +159,48 @@ static int repair_node(struct walk *walk, uint32_t level, uint64_t node, struct 
 	return store_node(walk, level, ids, count, id);
 }
 
+/* False if its lost ranges have to be told once more. */
+static bool take_outcome(struct walk *walk, uint64_t first, uint64_t span,
+			 const struct outcome *known, struct tmc_id *id)
+{
+	struct tmc_tree_repair *repair = walk->repair;
+
+	if (known->lost == span) {
+		*id = lose(walk, first, span);
+		return true;
+	}
+	if (known->lost && repair->lost)
+		return false;
+	repair->lost_chunks += known->lost;
+	repair->lost_bytes += known->lost * walk->tree->chunk_bytes;
+	repair->unreadable_chunks += known->unreadable;
+	*id = known->id;
+	return true;
+}
+
+static int repair_node(struct walk *walk, uint32_t level, uint64_t node, struct tmc_id *id)
+{
+	uint64_t span = tmc_tree_span_chunks(walk->tree, level) * walk->tree->fan_out;
+	bool suits = tmc_tree_memo_suits(walk->tree, level, node);
+	const struct tmc_id old = *id;
+	const struct outcome *known = suits ? tmc_tree_memo_find(&walk->outcomes, level, &old, NULL)
+					    : NULL;
+	struct outcome outcome = {
+		.lost = walk->repair->lost_chunks, .unreadable = walk->repair->unreadable_chunks,
+	};
+	int ret;
+
+	if (known && take_outcome(walk, node * span, span, known, id))
+		return 0;
+	ret = repair_below(walk, level, node, id);
+	if (ret || known || !suits)
+		return ret;
+	outcome.id = *id;
+	outcome.lost = walk->repair->lost_chunks - outcome.lost;
+	outcome.unreadable = walk->repair->unreadable_chunks - outcome.unreadable;
+	return tmc_tree_memo_add(&walk->outcomes, level, &old, NULL, &outcome);
+}
+
 int tmc_tree_repair(struct tmc_tree_repair *repair, const struct tmc_tree *tree)
 {
 	uint32_t node_bytes = TMC_NODE_BYTES(tree->fan_out);
@@ -167,17 +218,20 @@ int tmc_tree_repair(struct tmc_tree_repair *repair, const struct tmc_tree *tree)
 		.ids = ids,
 		.raw = room,
 		.disk = room ? room + node_bytes : NULL,
+		.outcomes = { .value_bytes = sizeof(struct outcome) },
 	};
 	int ret = 0;
 
 	repair->root = tree->root;
 	repair->lost_chunks = 0;
+	repair->lost_bytes = 0;
 	repair->unreadable_chunks = 0;
 	if (!reader || !ids || !room || !walk.coder)
 		ret = failure_set(-ENOMEM, "out of memory");
 	if (!ret && tree->nr_chunks)
 		ret = repair_child(&walk, tree->levels, 0, &repair->root);
 	tmc_blob_coder_destroy(walk.coder);
+	tmc_tree_memo_clear(&walk.outcomes);
 	flush_lost(&walk);
 	return ret;
 }

@@ -19,12 +19,16 @@ struct tmc_tree_repair {
 	struct tmc_proof *proof; /* of all packs there are */
 	struct tmc_blob_set *blobs;    /* NULL: only look, store nothing */
 	struct tmc_pack_writer *packs; /* with blobs */
-	/** Chunks that are lost, in ascending order, neighbours joined; NULL: nobody asks. */
+	/**
+	 * Chunks that are lost, in ascending order, neighbours joined; NULL: nobody asks. A
+	 * tree of a few nodes may have as many such ranges as the volume has chunks.
+	 */
 	void (*lost)(void *context, uint64_t first, uint64_t nr);
 	void *context;
 	/* out */
 	struct tmc_id root;        /* with blobs */
 	uint64_t lost_chunks;      /* that were readable once, as far as that is known */
+	uint64_t lost_bytes;       /* of them */
 	uint64_t unreadable_chunks; /* of the new tree */
 };
 

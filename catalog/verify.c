@@ -9,278 +9,90 @@
  * entries; a subtree that points share is walked once. For a single point a walk
  * goes before, to collect the packs that it needs.
  *
- * Objects are listed in the order point, index, pack, so that whatever a writer
- * adds meanwhile is either seen with all that it needs or not at all.
+ * Objects are listed in the order doom, point, index, pack, so that whatever a writer
+ * adds meanwhile is either seen with all that it needs or not at all, and whatever a
+ * prune removes has been given up as far as we know. Before anything is called missing
+ * or lost it is looked for afresh: docs/repository.md, section Readers.
  */
-#include "catalog/index.h"
+#include "catalog/verify.h"
+
+#include "catalog/generation.h"
 #include "catalog/index_check.h"
 #include "catalog/note.h"
-#include "catalog/pack_check.h"
 #include "catalog/point.h"
-#include "catalog/proof.h"
 #include "catalog/reach.h"
-#include "catalog/repo.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
-#include "common/io.h"
 #include "common/lock_scope.h"
-#include "common/threads.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <sys/random.h>
 
-#define WORKERS_MAX 16
+#define LOOKS_MAX 100
 
-struct verify {
-	struct tmc_repo *repo;
-	const struct tmc_check_options *options;
-	struct tmc_proof proof;
-	bool whole; /* every object, not just what a point needs */
-
-	struct tmc_id *packs; /* to check; constant while workers run, as the next three */
-	uint64_t *pack_bytes; /* by number; 0: missing */
-	bool *every_byte;     /* by number */
-	size_t nr_packs;
-	atomic_size_t next_pack;
-	atomic_bool out_of_memory;
-
-	pthread_mutex_t lock; /* all below, and calls of the options' callbacks */
-	uint64_t done_bytes, total_bytes;
-	struct tmc_verify_result result;
-};
-
-static void report(struct verify *verify, const char *text)
+static void report(struct tmc_verify *verify, const char *text)
 {
 	LOCK_SCOPE(&verify->lock);
 	if (verify->options->damage)
 		verify->options->damage(verify->options->context, text);
 }
 
-static void note(struct verify *verify, const char *text)
+void tmc_verify_note(struct tmc_verify *verify, const char *text)
 {
 	LOCK_SCOPE(&verify->lock);
 	if (verify->options->note)
 		verify->options->note(verify->options->context, text);
 }
 
-/* An object, or a part of one, that failure_text() describes. */
-static void note_damage(void *context)
+void tmc_verify_damage_text(struct tmc_verify *verify, const char *text)
 {
-	struct verify *verify = context;
-
-	report(verify, failure_text());
+	report(verify, text);
 	LOCK_SCOPE(&verify->lock);
 	verify->result.damaged_objects++;
 }
 
-static void note_pack_damage(void *context, int error)
+static void note_damage(struct tmc_verify *verify)
 {
-	note_damage(context);
+	tmc_verify_damage_text(verify, failure_text());
 }
 
-static void note_progress(void *context, uint64_t done_bytes, uint64_t read_bytes)
+void tmc_verify_progress(struct tmc_verify *verify, uint64_t done_bytes, uint64_t read_bytes)
 {
-	const struct tmc_check_options *options;
-	struct verify *verify = context;
+	const struct tmc_check_options *options = verify->options;
 
 	LOCK_SCOPE(&verify->lock);
-	options = verify->options;
 	verify->done_bytes += done_bytes;
 	verify->result.read_bytes += read_bytes;
 	if (options->progress)
 		options->progress(options->context, verify->done_bytes, verify->total_bytes);
 }
 
-static void note_good(void *context, const struct tmc_id *pack, const struct tmc_entry *entry)
+bool tmc_verify_is_given_up(struct tmc_verify *verify, enum tmc_store_kind kind,
+			    const struct tmc_id *id)
 {
-	struct verify *verify = context;
+	struct tmc_dooms now;
+	bool listed;
 
-	tmc_proof_add_blob(&verify->proof, pack, entry);
-}
-
-/* ----------------------------------------------------------------------- packs */
-
-static void *pack_thread(void *context)
-{
-	struct verify *verify = context;
-	const struct tmc_pack_check_ops ops = {
-		.good = note_good,
-		.damage = note_pack_damage,
-		.progress = note_progress,
-		.context = verify,
-	};
-	struct tmc_pack_checker *checker = tmc_pack_checker_create(verify->repo, &ops);
-	size_t nth;
-
-	if (!checker) {
-		verify->out_of_memory = true;
-		return NULL;
-	}
-	while ((nth = atomic_fetch_add(&verify->next_pack, 1)) < verify->nr_packs)
-		tmc_pack_check(checker, &verify->packs[nth],
-			       verify->every_byte[nth] ? TMC_PACK_EVERY_BYTE : TMC_PACK_STRUCTURE);
-	tmc_pack_checker_destroy(checker);
-	return NULL;
-}
-
-static int check_packs(struct verify *verify, unsigned int nr_workers)
-{
-	struct threads *threads;
-	int ret = threads_start(nr_workers, WORKERS_MAX, pack_thread, verify, &threads);
-
-	if (ret < 0)
-		return failure_set(ret, "cannot start to read: %s", strerror(-ret));
-	threads_join(threads);
-	return verify->out_of_memory ? failure_set(-ENOMEM, "out of memory") : 0;
-}
-
-static bool is_listed(const struct verify *verify, const struct tmc_id *pack)
-{
-	size_t low = 0, high = verify->nr_packs;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int order = memcmp(&verify->packs[middle], pack, sizeof(*pack));
-
-		if (!order)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
-/* Packs that an index names and nobody has are checked too: that reports them. */
-static int list_packs(struct verify *verify)
-{
-	const struct tmc_proof *proof = &verify->proof;
-	size_t nr_missing = 0;
-	void *packs;
-	int ret = 0;
-
-	if (verify->whole)
-		ret = tmc_store_list(verify->repo->store, TMC_STORE_PACK, &verify->packs,
-				     &verify->nr_packs);
-	if (ret < 0)
-		return ret;
-	packs = realloc(verify->packs, (verify->nr_packs + proof->nr_mentions + 1) *
-				       sizeof(*verify->packs));
-	if (!packs)
-		return failure_set(-ENOMEM, "out of memory");
-	verify->packs = packs;
-	for (size_t i = 0; i < proof->nr_mentions; i++) {
-		const struct tmc_pack_mention *mention = &proof->mentions[i];
-
-		if (i && tmc_id_equal(&mention->pack, &mention[-1].pack))
-			continue;
-		if (verify->whole ? !is_listed(verify, &mention->pack) : mention->needed)
-			verify->packs[verify->nr_packs + nr_missing++] = mention->pack;
-	}
-	verify->nr_packs += nr_missing;
-	return 0;
-}
-
-static int sum_up(struct verify *verify)
-{
-	verify->pack_bytes = calloc(verify->nr_packs + 1, sizeof(*verify->pack_bytes));
-	verify->every_byte = calloc(verify->nr_packs + 1, sizeof(*verify->every_byte));
-	if (!verify->pack_bytes || !verify->every_byte)
-		return failure_set(-ENOMEM, "out of memory");
-	for (size_t i = 0; i < verify->nr_packs; i++) {
-		CLEANUP_CLOSE int fd = -1;
-
-		if (!tmc_store_get(verify->repo->store, TMC_STORE_PACK, &verify->packs[i], &fd,
-				   &verify->pack_bytes[i]))
-			verify->result.pack_bytes += verify->pack_bytes[i];
-		verify->every_byte[i] = verify->options->level == TMC_CHECK_EVERY_BYTE;
-	}
-	verify->result.packs = verify->nr_packs;
-	verify->total_bytes = verify->result.pack_bytes;
-	for (size_t n = 0; verify->whole && n < verify->proof.nr_indexes; n++)
-		verify->total_bytes +=
-			tmc_index_bytes(tmc_index_set_get(verify->repo->indexes, n));
-	return 0;
-}
-
-/* A generator that everybody can repeat from the seed (Vigna's splitmix64). */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-static int draw_seed(uint64_t *ret_seed)
-{
-	uint32_t seed;
-
-	do {
-		if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-			return failure_set(-EIO, "the kernel gives no random numbers");
-	} while (!seed);
-	*ret_seed = seed;
-	return 0;
-}
-
-/* Packs in an order that the seed gives, until there are enough bytes of them. */
-static int choose_sample(struct verify *verify)
-{
-	const struct tmc_check_options *options = verify->options;
-	uint64_t wanted = options->sample_bytes, chosen = 0, state = options->seed;
-	CLEANUP_FREE size_t *order = malloc((verify->nr_packs + 1) * sizeof(*order));
-	int ret = state ? 0 : draw_seed(&state);
-
-	if (!order)
-		return failure_set(-ENOMEM, "out of memory");
-	if (ret < 0)
-		return ret;
-	verify->result.seed = state;
-	if (options->sample_ppm)
-		wanted = (uint64_t)((unsigned __int128)verify->result.pack_bytes *
-				    options->sample_ppm / 1000000u);
-	for (size_t i = 0; i < verify->nr_packs; i++)
-		order[i] = i;
-	for (size_t i = 0; i < verify->nr_packs && chosen < wanted; i++) {
-		size_t other = i + next_random(&state) % (verify->nr_packs - i);
-		size_t nth = order[other];
-
-		order[other] = order[i];
-		verify->every_byte[nth] = true;
-		verify->result.sampled_packs += verify->pack_bytes[nth] != 0;
-		chosen += verify->pack_bytes[nth];
-	}
-	return 0;
-}
-
-/* What no index knows may be adopted or pruned; it is whole, and harmless. */
-static void note_orphans(struct verify *verify)
-{
-	char text[TMC_STORE_TEXT];
-
-	for (size_t i = 0; i < verify->nr_packs; i++) {
-		if (tmc_proof_mentions(&verify->proof, &verify->packs[i]))
-			continue;
-		verify->result.orphan_packs++;
-		verify->result.orphan_bytes += verify->pack_bytes[i];
-	}
-	if (!verify->result.orphan_packs)
-		return;
-	snprintf(text, sizeof(text), "%llu packs, %llu bytes, are in no index: a backup that was cut "
-		 "short left them, or an index is lost", (unsigned long long)verify->result.orphan_packs,
-		 (unsigned long long)verify->result.orphan_bytes);
-	note(verify, text);
+	if (tmc_dooms_list(&verify->dooms, kind, id))
+		return true;
+	tmc_dooms_load(verify->repo->store, verify->repo->keys, &now); /* those that can be read */
+	listed = tmc_dooms_list(&now, kind, id);
+	tmc_dooms_clear(&now);
+	return listed;
 }
 
 /* --------------------------------------------------------------------- indexes */
 
+static void note_index_damage(void *context)
+{
+	struct tmc_verify *verify = context;
+
+	note_damage(verify);
+	verify->index_is_short = true;
+}
+
 /* An entry whose pack is damaged has been reported with the pack. */
-static int check_indexes(struct verify *verify)
+static int check_indexes(struct tmc_verify *verify)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	size_t nr;
@@ -292,170 +104,25 @@ static int check_indexes(struct verify *verify)
 		uint64_t bytes = 0;
 
 		ret = tmc_index_check(verify->repo->store, verify->repo->keys, &ids[i], &bytes);
-		note_progress(verify, bytes, bytes);
+		tmc_verify_progress(verify, bytes, bytes);
 		if (ret == -ENOMEM)
 			return ret;
-		if (ret < 0)
-			note_damage(verify);
+		if (ret < 0 && ret != -ENOENT) /* merged and swept since it was listed */
+			note_index_damage(verify);
 	}
 	return 0;
 }
 
 /* ---------------------------------------------------------------------- points */
 
-struct walk {
-	struct verify *verify;
-	const struct tmc_tree *tree;
-	struct tmc_node_reader *reader;
-	struct tmc_id *ids;  /* fan_out for each level */
-	uint64_t nr_lost;    /* chunks */
-	uint64_t first_lost; /* chunk, if nr_lost */
-};
-
-static void lose(struct walk *walk, uint64_t first, uint64_t span)
-{
-	uint64_t left = walk->tree->nr_chunks - first;
-
-	if (!walk->nr_lost)
-		walk->first_lost = first;
-	walk->nr_lost += left < span ? left : span;
-}
-
-static void walk_chunk(struct walk *walk, uint64_t chunk, const struct tmc_id *id)
-{
-	struct tmc_proof *proof = &walk->verify->proof;
-	struct tmc_location location;
-
-	if (!tmc_proof_find(proof, TMC_BLOB_CHUNK, id, &location) ||
-	    location.entry.blob.raw_bytes != tmc_tree_chunk_bytes(walk->tree, chunk))
-		lose(walk, chunk, 1);
-}
-
-static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id);
-
-static void walk_ids(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *ids)
-{
-	uint32_t count = tmc_tree_node_count(walk->tree, level, node);
-
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t nth = node * walk->tree->fan_out + i;
-
-		if (tmc_id_is_special(&ids[i]))
-			continue;
-		if (level)
-			walk_node(walk, level - 1, nth, &ids[i]);
-		else
-			walk_chunk(walk, nth, &ids[i]);
-	}
-}
-
-static void walk_node(struct walk *walk, uint32_t level, uint64_t node, const struct tmc_id *id)
-{
-	const struct tmc_tree *tree = walk->tree;
-	struct tmc_proof *proof = &walk->verify->proof;
-	struct tmc_id *ids = walk->ids + (size_t)level * tree->fan_out;
-	uint64_t span = tmc_tree_span_chunks(tree, level) * tree->fan_out;
-	uint64_t nr_lost = walk->nr_lost;
-	struct tmc_location location;
-	bool shared;
-
-	if (tmc_index_set_find(proof->indexes, TMC_BLOB_NODE, id, &location) < 0) {
-		lose(walk, node * span, span);
-		return;
-	}
-	/* Only what lies wholly before the end has the same shape in every tree. */
-	shared = (node + 1) * span < tree->nr_chunks;
-	if (shared &&
-	    tmc_proof_is_set(proof, location.number, location.position, TMC_PROOF_SUBTREE))
-		return;
-	if (tmc_node_read(walk->reader, tree, level, node, id, ids) < 0) {
-		lose(walk, node * span, span);
-		return;
-	}
-	walk_ids(walk, level, node, ids);
-	if (shared && walk->nr_lost == nr_lost)
-		tmc_proof_set(proof, location.number, location.position, TMC_PROOF_SUBTREE);
-}
-
-static int walk_tree(struct verify *verify, const struct tmc_tree *tree, uint64_t *ret_nr_lost,
-		     uint64_t *ret_first_lost)
-{
-	__attribute__((cleanup(tmc_node_reader_cleanup))) struct tmc_node_reader *reader =
-		tmc_node_reader_create(verify->repo);
-	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
-						 sizeof(*ids));
-	struct walk walk = {
-		.verify = verify, .tree = tree, .reader = reader, .ids = ids,
-	};
-
-	if (!reader || !ids)
-		return failure_set(-ENOMEM, "out of memory");
-	if (!tmc_id_is_special(&tree->root))
-		walk_node(&walk, tree->levels - 1, 0, &tree->root);
-	*ret_nr_lost = walk.nr_lost;
-	*ret_first_lost = walk.first_lost;
-	return 0;
-}
-
-static void lose_point(struct verify *verify, const char *text)
+static void lose_point(struct tmc_verify *verify, const char *text)
 {
 	report(verify, text);
 	verify->result.damaged_points++;
 }
 
-static int check_point(struct verify *verify, const struct tmc_id *id)
-{
-	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT];
-	uint64_t nr_lost = 0, first_lost = 0;
-	struct tmc_point point;
-	struct tmc_tree tree;
-	int ret = tmc_point_load(verify->repo, id, &point, &tree);
-
-	tmc_id_format(id, digits);
-	verify->result.points++;
-	if (ret == -ENOMEM)
-		return ret;
-	if (ret < 0) {
-		note_damage(verify);
-		snprintf(text, sizeof(text), "restore point %s is lost: it cannot be read", digits);
-		lose_point(verify, text);
-		return 0;
-	}
-	ret = walk_tree(verify, &tree, &nr_lost, &first_lost);
-	if (ret < 0 || !nr_lost)
-		return ret;
-	snprintf(text, sizeof(text), "restore point %s of volume \"%s\" is damaged: %llu of its "
-		 "%llu chunks are lost, the first at byte %llu", digits, point.volume.name,
-		 (unsigned long long)nr_lost, (unsigned long long)tree.nr_chunks,
-		 (unsigned long long)(first_lost * tree.chunk_bytes));
-	lose_point(verify, text);
-	return 0;
-}
-
-/* ----------------------------------------------------------------------- notes */
-
-static int check_notes(struct verify *verify)
-{
-	CLEANUP_FREE struct tmc_id *ids = NULL;
-	size_t nr;
-	int ret = tmc_store_list(verify->repo->store, TMC_STORE_NOTE, &ids, &nr);
-
-	for (size_t i = 0; i < nr && !ret; i++) {
-		struct tmc_note note;
-
-		ret = tmc_note_load(verify->repo, &ids[i], &note);
-		if (ret < 0 && ret != -ENOENT && ret != -ENOMEM)
-			note_damage(verify);
-		if (ret != -ENOMEM)
-			ret = 0;
-	}
-	return ret;
-}
-
-/* ---------------------------------------------------------------------- verify */
-
 /* What is damaged on the way is found again, and told, when the point is checked. */
-static int collect_packs(struct verify *verify, const struct tmc_point *point)
+static int collect_packs(struct tmc_verify *verify, const struct tmc_point *point)
 {
 	const struct tmc_reach reach = { .repo = verify->repo, .proof = &verify->proof };
 	struct tmc_point loaded;
@@ -467,39 +134,178 @@ static int collect_packs(struct verify *verify, const struct tmc_point *point)
 	return ret == -ENOMEM ? ret : 0;
 }
 
-static int check_packs_first(struct verify *verify)
+/* Returns 1 where there are indexes that were not there before: look at all once more. */
+static int look_afresh(struct tmc_verify *verify)
 {
-	int ret = list_packs(verify);
+	size_t nr_indexes = verify->proof.nr_indexes;
+	int ret = tmc_index_set_refresh(verify->repo->indexes);
 
 	if (!ret)
-		ret = sum_up(verify);
-	if (!ret && verify->options->level == TMC_CHECK_SAMPLE)
-		ret = choose_sample(verify);
-	if (!ret && verify->whole)
-		note_orphans(verify);
-	return ret ? ret : check_packs(verify, verify->options->nr_workers);
+		ret = tmc_proof_grow(&verify->proof, note_index_damage, verify);
+	if (ret < 0 || verify->proof.nr_indexes == nr_indexes)
+		return ret;
+	if (!verify->whole)
+		ret = collect_packs(verify, verify->options->point);
+	if (!ret)
+		ret = tmc_verify_packs(verify);
+	tmc_tree_check_forget(&verify->trees);
+	return ret ? ret : 1;
 }
 
-static int run(struct verify *verify, const struct tmc_point *point)
+/* What a prune has moved meanwhile is where an index says that came meanwhile. */
+static int find_loss(struct tmc_verify *verify, const struct tmc_tree *tree,
+		     struct tmc_tree_loss *ret_loss)
+{
+	int ret = tmc_tree_check(&verify->trees, tree, ret_loss);
+
+	for (unsigned int n = 0; n < LOOKS_MAX && !ret && ret_loss->nr; n++) {
+		ret = look_afresh(verify);
+		if (ret <= 0)
+			return ret;
+		ret = tmc_tree_check(&verify->trees, tree, ret_loss);
+	}
+	return ret;
+}
+
+static void say_loss(struct tmc_verify *verify, const struct tmc_point *point,
+		     const struct tmc_tree *tree, const struct tmc_tree_loss *loss)
+{
+	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT + TMC_TEXT_BYTES];
+
+	tmc_id_format(&point->id, digits);
+	snprintf(text, sizeof(text), "restore point %s of volume \"%s\" is damaged: %llu of its "
+		 "%llu chunks are lost, the first at byte %llu%s", digits, point->volume.name,
+		 (unsigned long long)loss->nr, (unsigned long long)tree->nr_chunks,
+		 (unsigned long long)(loss->first * tree->chunk_bytes),
+		 verify->index_is_short || tmc_index_set_check(verify->repo->indexes) < 0 ?
+		 "; what a damaged or lost index knew, \"tidemark repair --index\" finds again in "
+		 "the packs" : "");
+	lose_point(verify, text);
+}
+
+static void say_lost(struct tmc_verify *verify, const struct tmc_id *id)
+{
+	char digits[TMC_ID_TEXT], text[TMC_STORE_TEXT];
+
+	note_damage(verify);
+	tmc_id_format(id, digits);
+	snprintf(text, sizeof(text), "restore point %s is lost: it cannot be read", digits);
+	lose_point(verify, text);
+}
+
+/* One that a prune gives up meanwhile is none any more, whatever is left of it. */
+static int check_point(struct tmc_verify *verify, const struct tmc_id *id)
+{
+	struct tmc_tree_loss loss = { 0 };
+	struct tmc_point point;
+	struct tmc_tree tree;
+	int ret = tmc_point_load(verify->repo, id, &point, &tree), error = ret;
+
+	if (!ret)
+		ret = find_loss(verify, &tree, &loss);
+	if (ret == -ENOMEM)
+		return ret;
+	if ((ret < 0 || loss.nr) && tmc_verify_is_given_up(verify, TMC_STORE_POINT, id))
+		return verify->whole ? 0 : tmc_point_is_doomed(id);
+	if (error == -ENOENT && verify->whole) /* swept, or put aside, since it was listed */
+		return 0;
+	verify->result.points++;
+	if (error < 0)
+		say_lost(verify, id);
+	else if (ret < 0)
+		return ret;
+	else if (loss.nr)
+		say_loss(verify, &point, &tree, &loss);
+	return 0;
+}
+
+/* --------------------------------------------------------------------- records */
+
+static int load_record(struct tmc_repo *repo, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	struct tmc_doom doom;
+	struct tmc_note note;
+	uint64_t generation;
+	int ret;
+
+	if (kind == TMC_STORE_NOTE)
+		return tmc_note_load(repo, id, &note);
+	if (kind == TMC_STORE_LEDGER)
+		return tmc_ledger_load(repo, id, &generation);
+	ret = tmc_doom_load(repo->store, repo->keys, id, &doom);
+	if (!ret)
+		tmc_doom_clear(&doom);
+	return ret;
+}
+
+static int check_records_of(struct tmc_verify *verify, enum tmc_store_kind kind)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
-	size_t nr = 0;
+	size_t nr;
+	int ret = tmc_store_list(verify->repo->store, kind, &ids, &nr);
+
+	for (size_t i = 0; i < nr && !ret; i++) {
+		ret = load_record(verify->repo, kind, &ids[i]);
+		if (ret < 0 && ret != -ENOENT && ret != -ENOMEM)
+			note_damage(verify);
+		if (ret != -ENOMEM)
+			ret = 0;
+	}
+	return ret;
+}
+
+/* Small objects that no content depends on. */
+static int check_records(struct tmc_verify *verify)
+{
+	static const enum tmc_store_kind kinds[] = {
+		TMC_STORE_DOOM, TMC_STORE_LEDGER, TMC_STORE_NOTE,
+	};
 	int ret = 0;
 
-	if (!point)
-		ret = tmc_store_list(verify->repo->store, TMC_STORE_POINT, &ids, &nr);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !ret; i++)
+		ret = check_records_of(verify, kinds[i]);
+	return ret;
+}
+
+/* ---------------------------------------------------------------------- verify */
+
+/* Dooms first: a point that a sweep removes is then in one of them, or in no list. */
+static int list_points(struct tmc_verify *verify, struct tmc_id **ret_ids, size_t *ret_nr)
+{
+	size_t nr = 0;
+	int ret = tmc_store_list(verify->repo->store, TMC_STORE_POINT, ret_ids, ret_nr);
+
+	for (size_t i = 0; !ret && i < *ret_nr; i++)
+		if (!tmc_dooms_list(&verify->dooms, TMC_STORE_POINT, &(*ret_ids)[i]))
+			(*ret_ids)[nr++] = (*ret_ids)[i];
+	*ret_nr = nr;
+	return ret;
+}
+
+static int run(struct tmc_verify *verify)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	const struct tmc_point *point = verify->options->point;
+	size_t nr = 0;
+	int ret = tmc_dooms_load(verify->repo->store, verify->repo->keys, &verify->dooms);
+
+	if (ret == -EBADMSG || ret == -EIO) /* a damaged one is told with the records */
+		ret = 0;
+	if (!ret && !point)
+		ret = list_points(verify, &ids, &nr);
 	if (!ret)
 		ret = tmc_index_set_refresh(verify->repo->indexes);
 	if (!ret)
-		ret = tmc_proof_init(&verify->proof, verify->repo->indexes, note_damage, verify);
+		ret = tmc_proof_init(&verify->proof, verify->repo->indexes, note_index_damage,
+				     verify);
 	if (!ret && point)
 		ret = collect_packs(verify, point);
 	if (!ret)
-		ret = check_packs_first(verify);
+		ret = tmc_verify_packs(verify);
 	if (!ret && verify->whole)
 		ret = check_indexes(verify);
 	if (!ret && verify->whole)
-		ret = check_notes(verify);
+		ret = check_records(verify);
 	if (!ret && point)
 		ret = check_point(verify, &point->id);
 	for (size_t i = 0; i < nr && !ret; i++)
@@ -518,14 +324,20 @@ static int check_options(const struct tmc_check_options *options)
 int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
 	      struct tmc_verify_result *ret_result)
 {
-	struct verify verify = { .repo = repo, .options = options, .whole = !options->point };
+	struct tmc_verify verify = {
+		.repo = repo, .options = options, .whole = !options->point, .is_first = true,
+	};
 	int ret = check_options(options);
 
 	pthread_mutex_init(&verify.lock, NULL);
+	tmc_tree_check_init(&verify.trees, repo, &verify.proof);
 	tmc_repo_enter(repo, "verify");
 	if (!ret)
-		ret = run(&verify, options->point);
+		ret = run(&verify);
+	tmc_tree_check_exit(&verify.trees);
 	tmc_proof_exit(&verify.proof);
+	tmc_dooms_clear(&verify.dooms);
+	tmc_id_list_clear(&verify.checked);
 	free(verify.packs);
 	free(verify.pack_bytes);
 	free(verify.every_byte);

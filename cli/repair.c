@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <tidemark.h>
 
@@ -63,6 +64,8 @@ static void report_json(const struct tmc_repair_result *result)
 	json_add_number(object, "missing_packs", result->missing_packs);
 	json_add_number(object, "damaged_indexes", result->damaged_indexes);
 	json_add_number(object, "damaged_notes", result->damaged_notes);
+	json_add_number(object, "damaged_dooms", result->damaged_dooms);
+	json_add_number(object, "damaged_ledgers", result->damaged_ledgers);
 	json_add_number(object, "salvaged_blobs", result->salvaged_blobs);
 	json_add_number(object, "salvaged_bytes", result->salvaged_bytes);
 	json_add_number(object, "rewritten_points", result->rewritten_points);
@@ -90,6 +93,25 @@ static void report_text(const struct tmc_repair_result *result, bool apply)
 		       size_text_format(result->salvaged_bytes, salvaged), result->put_aside);
 }
 
+/* One that cannot be opened may have lost its config alone. */
+static int open_repository(const char *path, bool apply, struct tmc_repo **ret_repo)
+{
+	int r = tmc_repo_open(path, ret_repo), made;
+	char text[PATH_MAX + 100];
+
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	made = tmc_repair_config(path, apply);
+	if (made < 0)
+		return made;
+	if (made) {
+		snprintf(text, sizeof(text), "the config of %s was made anew; how it compresses is LZ4 "
+			 "again where nothing else is said", path);
+		command_notice(text);
+	}
+	return tmc_repo_open(path, ret_repo);
+}
+
 static enum exit_status repair(const char *repository, bool apply, bool json, bool quiet)
 {
 	struct progress progress;
@@ -102,7 +124,7 @@ static enum exit_status repair(const char *repository, bool apply, bool json, bo
 	};
 	struct tmc_repair_result result = {0};
 	struct tmc_repo *repo;
-	int r = tmc_repo_open(repository, &repo);
+	int r = open_repository(repository, apply, &repo);
 
 	if (r < 0)
 		return command_catalog_failure(r);

@@ -452,7 +452,7 @@ struct tmc_check_options {
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
-	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks */
+	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks, dooms, ... */
 	uint64_t damaged_points;
 	uint64_t packs, pack_bytes;
 	uint64_t orphan_packs, orphan_bytes; /**< in no index: leftovers, no damage */
@@ -465,8 +465,10 @@ struct tmc_verify_result {
  * header and footer of each pack, which the pack's name proves, every tree node, every
  * byte of indexes and points, and that every chunk of every point has a place that a
  * footer confirms. A sample finds damaged content in time, if it is another one each
- * time. ret_result is set in every case. Returns 0 only if nothing is damaged, else
- * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two).
+ * time. Points that have been given up are left out, and what a prune removes meanwhile is
+ * no damage. ret_result is set in every case. Returns 0 only if nothing is damaged, else
+ * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two), -ENOENT (the point
+ * has been given up).
  */
 int tmc_check(struct tmc_repo *repo, const struct tmc_check_options *options,
 	      struct tmc_verify_result *ret_result);
@@ -575,6 +577,7 @@ struct tmc_repair_options {
 
 struct tmc_repair_result {
 	uint64_t damaged_packs, missing_packs, damaged_indexes, damaged_notes;
+	uint64_t damaged_dooms, damaged_ledgers; /**< that prunes leave: docs/repository.md */
 	uint64_t salvaged_blobs, salvaged_bytes; /**< copied out of damaged packs */
 	uint64_t rewritten_points; /**< whose lost chunks are marked unreadable now */
 	uint64_t lost_points;      /**< the point object itself is damaged */
@@ -589,10 +592,22 @@ struct tmc_repair_result {
  * Reads every byte first. Without apply nothing is written, and the counts are of what
  * would be done. ret_result is set in every case. Errors: -EBADMSG (without apply:
  * something is to be done; with it: the repository is sound again, but data is
- * lost), -EPROTONOSUPPORT (only a newer version may write there).
+ * lost), -EPROTONOSUPPORT (only a newer version may write there), -EBUSY (with apply: a
+ * doom is damaged, and somebody else uses the repository).
  */
 int tmc_repair(struct tmc_repo *repo, const struct tmc_repair_options *options,
 	       struct tmc_repair_result *ret_result);
+
+/**
+ * Make the config of a repository anew that cannot be opened because it is missing or
+ * damaged, from what its points say; the damaged one is put aside. Not of one that is
+ * encrypted. How backups compress where nothing else is said becomes the usual again.
+ * Use the newest Tidemark that has written there: what a newer one forbids older ones stood
+ * in config alone. Returns 1 if that was done, 0 if config can be read. Errors: -EBADMSG
+ * (without apply: it can be done; with it: too little is left to prove what it said),
+ * -EMEDIUMTYPE (no repository).
+ */
+int tmc_repair_config(const char *path, bool apply);
 
 struct tmc_index_repair {
 	uint64_t packs;         /**< looked at */

@@ -7,6 +7,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
+#include "catalog/key_slot.h"
 #include "common/crc32c.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 unsigned long fuzz_accepted;
+bool fuzz_encrypted;
 
 static void check(bool good, const char *what)
 {
@@ -81,6 +83,9 @@ static void remove_repo(void)
 
 static struct tmc_repo *make_repo(void)
 {
+	const struct tmc_repo_options options = {
+		.chunk_bytes = TMC_CHUNK_BYTES_MIN, .passphrase = fuzz_encrypted ? "fuzz" : NULL,
+	};
 	const char *top = getenv("FUZZ_DIR");
 	struct tmc_repo *repo;
 
@@ -88,8 +93,10 @@ static struct tmc_repo *make_repo(void)
 	check(mkdtemp(directory), directory);
 	atexit(remove_repo);
 	snprintf(path, sizeof(path), "%s/repo", directory);
-	check(!tmc_repo_create(path, TMC_CHUNK_BYTES_MIN), "create");
+	tmc_scrypt_cost = (struct tmc_scrypt_cost){ .log2_n = 10, .r = 1, .p = 1 };
+	check(!tmc_repo_create_with(path, &options), "create");
 	check(!tmc_repo_open(path, &repo), "open");
+	check(!fuzz_encrypted || !tmc_repo_unlock(repo, options.passphrase), "unlock");
 	return repo;
 }
 
@@ -114,7 +121,7 @@ struct tmc_id fuzz_hash(const void *data, size_t bytes)
 	struct tmc_id id;
 
 	if (!hash)
-		hash = tmc_hash_create(NULL);
+		hash = tmc_hash_create(fuzz_repo()->keys);
 	check(hash && !tmc_hash_once(hash, data, bytes, &id), "hash");
 	return id;
 }
@@ -122,7 +129,40 @@ struct tmc_id fuzz_hash(const void *data, size_t bytes)
 void fuzz_repair_header(struct tmc_object_header_disk *header)
 {
 	header->repo_id = fuzz_repo()->info.id;
+	if (fuzz_encrypted)
+		header->incompat = put_le64(get_le64(header->incompat) | TMC_INCOMPAT_ENCRYPTED);
 	header->crc = put_le32(crc32c(0, header, offsetof(struct tmc_object_header_disk, crc)));
+}
+
+struct tmc_aead *fuzz_aead(enum tmc_key_purpose which)
+{
+	struct tmc_aead *aead = fuzz_encrypted ? tmc_keys_get_aead(fuzz_repo()->keys, which) : NULL;
+
+	check(aead || !fuzz_encrypted, "key");
+	return aead;
+}
+
+size_t fuzz_seal_body(void *image, size_t bytes)
+{
+	size_t header_bytes = sizeof(struct tmc_object_header_disk);
+	uint8_t nonce[TMC_NONCE_BYTES] = { 0 }, *body = (uint8_t *)image + header_bytes;
+	struct tmc_aead *aead;
+
+	if (!fuzz_encrypted || bytes < header_bytes)
+		return bytes;
+	aead = fuzz_aead(TMC_KEY_OBJECT);
+	memcpy(nonce, (uint8_t *)image + offsetof(struct tmc_object_header_disk, unique),
+	       TMC_UNIQUE_BYTES);
+	check(!tmc_aead_seal(aead, nonce, image, header_bytes, body, bytes - header_bytes, body),
+	      "seal");
+	tmc_keys_put_aead(fuzz_repo()->keys, TMC_KEY_OBJECT, aead);
+	return bytes + TMC_TAG_BYTES;
+}
+
+void fuzz_accept(bool is_genuine)
+{
+	check(is_genuine || !fuzz_encrypted, "accepted without having been sealed");
+	fuzz_accepted++;
 }
 
 void fuzz_put(enum tmc_store_kind kind, const struct tmc_id *id, const void *data, size_t bytes)

@@ -20,6 +20,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 /** Inputs that the parser has accepted: a corpus that has none tests little. */
 extern unsigned long fuzz_accepted;
 
+/**
+ * The repository is encrypted; set before the first input, by a constructor. Names are
+ * keyed then, headers say so, and what is not sealed with the repository's key must
+ * not be accepted: sealing is a repair.
+ */
+extern bool fuzz_encrypted;
+#define FUZZ_ENCRYPTED                                                     \
+	__attribute__((constructor)) static void encrypt_repository(void) \
+	{                                                                  \
+		fuzz_encrypted = true;                                     \
+	}
+/** Count an input; is_genuine: it was sealed. */
+void fuzz_accept(bool is_genuine);
+
+/** A key of the repository, for the whole process; NULL where it is not encrypted. */
+struct tmc_aead *fuzz_aead(enum tmc_key_purpose which);
+/** Seal what follows the header, with room for the tag behind it. Returns the new size. */
+size_t fuzz_seal_body(void *image, size_t bytes);
+
 /** Reads an input from its begin; what is not there is zero. */
 struct fuzz_input {
 	const uint8_t *p;
@@ -35,7 +54,7 @@ size_t fuzz_bytes(struct fuzz_input *input, void *ret_data, size_t bytes);
 struct tmc_repo *fuzz_repo(void);
 const char *fuzz_repo_path(void);
 
-/** The header of an object of that repository: its id and the checksum are set right. */
+/** The header of an object of that repository: id, encrypted bit and checksum are set right. */
 void fuzz_repair_header(struct tmc_object_header_disk *header);
 struct tmc_id fuzz_hash(const void *data, size_t bytes);
 

@@ -16,6 +16,7 @@
 #define REPAIR_HEADER 1u
 #define REPAIR_CRCS   2u
 #define REPAIR_COUNTS 4u /* packs get what the entries and filters leave */
+#define REPAIR_SEAL   8u /* with the checksums */
 #define NR_BLOCKS     16u
 #define CAP_BYTES     (NR_BLOCKS * TMC_INDEX_BLOCK_BYTES + (16u << 10))
 
@@ -36,6 +37,7 @@ static uint32_t read_blocks(struct fuzz_input *input)
 
 static void repair(uint8_t repairs, uint32_t nr)
 {
+	struct tmc_aead *aead = repairs & REPAIR_SEAL ? fuzz_aead(TMC_KEY_INDEX) : NULL;
 	struct tmc_index_head_disk head;
 
 	memcpy(&head, blocks[0], sizeof(head));
@@ -52,7 +54,9 @@ static void repair(uint8_t repairs, uint32_t nr)
 	}
 	memcpy(blocks[0], &head, sizeof(head));
 	for (uint32_t i = 0; repairs & REPAIR_CRCS && i < nr; i++)
-		tmc_index_block_seal(blocks[i], i, &head.header, NULL);
+		tmc_index_block_seal(blocks[i], i, &head.header, aead);
+	if (aead)
+		tmc_keys_put_aead(fuzz_repo()->keys, TMC_KEY_INDEX, aead);
 }
 
 static void find(struct tmc_index *index, const struct tmc_id *id)
@@ -83,7 +87,7 @@ static void find_all(struct tmc_index *index)
 	find(index, &tmc_id_unreadable);
 }
 
-static void open_index(const struct tmc_id *id)
+static void open_index(const struct tmc_id *id, bool is_sealed)
 {
 	struct tmc_repo *repo = fuzz_repo();
 	struct tmc_index *index;
@@ -91,7 +95,7 @@ static void open_index(const struct tmc_id *id)
 
 	if (tmc_index_open(repo->store, repo->keys, id, &index) < 0)
 		return;
-	fuzz_accepted++;
+	fuzz_accept(is_sealed);
 	find_all(index);
 	tmc_index_pack(index, tmc_index_nr_packs(index) - 1, &pack);
 	if (!tmc_index_load(index))
@@ -109,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	repair(repairs, nr);
 	fuzz_put(TMC_STORE_INDEX, &id, blocks, (size_t)nr * sizeof(*blocks));
 	fuzz_memory_begin(CAP_BYTES);
-	open_index(&id);
+	open_index(&id, (repairs & REPAIR_CRCS) && (repairs & REPAIR_SEAL));
 	fuzz_memory_end();
 	fuzz_take(TMC_STORE_INDEX, &id);
 	return 0;

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Pack. Input: repairs, pack. Checked as verification does it: by its footer, or
+ * Pack. Input: repairs, pack; of an encrypted repository with plain content between
+ * nonces and room for tags. Checked as verification does it: by its footer, or
  * walked by its blobs' own headers where the footer is damaged.
  */
 #include "tests/fuzz/fuzz.h"
@@ -20,15 +21,17 @@
 #define REPAIR_TRAILER 8u
 #define REPAIR_NAME    16u
 #define EVERY_BYTE     32u /* not a repair: the depth of the check */
+#define REPAIR_SEAL    64u
 #define PACK_BYTES     (64u << 10)
 #define CAP_BYTES      ((2u << 20) + (256u << 10)) /* window; footer, blob, decompressor */
 
 static uint8_t image[PACK_BYTES];
+static bool is_sealed;
 static size_t size, footer_at;
 static uint32_t nr_blobs;
 
 /* The id of a blob, or what there is for one where the payload cannot be decoded. */
-static void repair_id(struct tmc_blob_header_disk *header, const uint8_t *payload)
+static void repair_id(struct tmc_blob_header_disk *header, const uint8_t *content)
 {
 	static uint8_t raw[TMC_CHUNK_BYTES_MIN];
 	static struct tmc_codec codec;
@@ -38,10 +41,31 @@ static void repair_id(struct tmc_blob_header_disk *header, const uint8_t *payloa
 	    !tmc_blob_is_valid(&blob, &fuzz_repo()->limits))
 		return;
 	if (blob.codec == TMC_CODEC_RAW)
-		header->id = fuzz_hash(payload, blob.raw_bytes);
-	else if (!tmc_codec_ops->decompress(&codec, blob.codec, payload, blob.stored_bytes, raw,
+		header->id = fuzz_hash(content, blob.raw_bytes);
+	else if (!tmc_codec_ops->decompress(&codec, blob.codec, content,
+					    blob.stored_bytes - fuzz_repo()->limits.seal_bytes, raw,
 					    blob.raw_bytes))
 		header->id = fuzz_hash(raw, blob.raw_bytes);
+}
+
+/* In place; the nonce is what stands there. */
+static void seal(const struct tmc_blob_header_disk *header, uint8_t *payload)
+{
+	const struct {
+		struct tmc_blob_info_disk info;
+		struct tmc_id id, repo_id;
+	} bound = { header->info, header->id, fuzz_repo()->info.id };
+	uint32_t stored_bytes = get_le32(header->info.stored_bytes);
+	uint8_t *content = payload + TMC_NONCE_BYTES;
+	struct tmc_aead *aead;
+
+	if (!fuzz_encrypted || stored_bytes < TMC_BLOB_SEAL_BYTES)
+		return;
+	aead = fuzz_aead(TMC_KEY_BLOB);
+	if (tmc_aead_seal(aead, payload, &bound, sizeof(bound), content,
+			  stored_bytes - TMC_BLOB_SEAL_BYTES, content) < 0)
+		abort();
+	tmc_keys_put_aead(fuzz_repo()->keys, TMC_KEY_BLOB, aead);
 }
 
 /* Blob by blob as far as the headers go; the footer is built behind the last. */
@@ -60,7 +84,10 @@ static void repair_blobs(uint8_t repairs)
 		if (memcmp(header.magic, TMC_BLOB_MAGIC, sizeof(header.magic)) || next > size)
 			break;
 		if (repairs & REPAIR_IDS)
-			repair_id(&header, image + offset + sizeof(header));
+			repair_id(&header, image + offset + sizeof(header) +
+						   (fuzz_encrypted ? TMC_NONCE_BYTES : 0));
+		if (repairs & REPAIR_SEAL)
+			seal(&header, image + offset + sizeof(header));
 		memcpy(image + offset, &header, sizeof(header));
 		entries[nr_blobs++] = (struct tmc_footer_entry_disk){
 			.offset = put_le32((uint32_t)offset), .info = header.info, .id = header.id,
@@ -119,11 +146,14 @@ static struct tmc_id repair(uint8_t repairs)
 }
 
 static unsigned int nr_damaged;
+static enum tmc_pack_depth depth; /* what the structure alone says is authentic by the name */
 
 static void note_good(void *context, const struct tmc_id *pack, const struct tmc_entry *entry)
 {
 	if (entry->offset + tmc_blob_disk_bytes(&entry->blob) > size ||
 	    !tmc_blob_is_valid(&entry->blob, &fuzz_repo()->limits))
+		abort();
+	if (fuzz_encrypted && depth == TMC_PACK_EVERY_BYTE && !is_sealed)
 		abort();
 }
 
@@ -147,7 +177,7 @@ static void forget_packs(void)
 		abort();
 }
 
-static void check_pack(const struct tmc_id *id, enum tmc_pack_depth depth)
+static void check_pack(const struct tmc_id *id)
 {
 	static const struct tmc_pack_check_ops ops = {
 		.good = note_good, .damage = note_damage, .progress = note_progress,
@@ -169,11 +199,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct tmc_id id;
 
 	size = fuzz_bytes(&input, image, sizeof(image) / 2);
+	is_sealed = repairs & REPAIR_SEAL;
+	depth = repairs & EVERY_BYTE ? TMC_PACK_EVERY_BYTE : TMC_PACK_STRUCTURE;
 	id = repair(repairs);
 	fuzz_put(TMC_STORE_PACK, &id, image, size);
 	forget_packs();
 	fuzz_memory_begin(CAP_BYTES);
-	check_pack(&id, repairs & EVERY_BYTE ? TMC_PACK_EVERY_BYTE : TMC_PACK_STRUCTURE);
+	check_pack(&id);
 	fuzz_memory_end();
 	fuzz_take(TMC_STORE_PACK, &id);
 	return 0;

@@ -7,8 +7,11 @@
  */
 #include "tests/unit/repo_fixture.h"
 
+#include "catalog/doom.h"
 #include "catalog/format.h"
+#include "catalog/generation.h"
 #include "catalog/index_filter.h"
+#include "catalog/repo.h"
 
 #define BLOCK TMC_INDEX_BLOCK_BYTES
 
@@ -40,9 +43,9 @@ static void put_seed(const char *harness, const char *name, const void *data, si
 }
 
 /* Blocks without the zeros at their end, without their checksums. */
-static void put_blocks(const char *name, const uint8_t *data, size_t bytes)
+static void put_blocks(const char *harness, const char *name, const uint8_t *data, size_t bytes)
 {
-	FILE *file = begin_seed("index", name);
+	FILE *file = begin_seed(harness, name);
 
 	for (size_t block = 0; block < bytes; block += BLOCK) {
 		uint16_t length = BLOCK - 4;
@@ -80,8 +83,35 @@ static void put_index_with_filter(const uint8_t *data, size_t bytes)
 		tmc_filter_builder_add(&builder, &id);
 	}
 	memcpy(longer + bytes, &builder.filter, sizeof(builder.filter));
-	put_blocks("with-filter", longer, bytes + BLOCK);
+	put_blocks("index", "with-filter", longer, bytes + BLOCK);
+	put_blocks("sealed-index", "with-filter", longer, bytes + BLOCK);
 	free(longer);
+}
+
+/* Content that is not compressed anew, between what encryption puts around it. */
+static void put_sealed_pack(const char *name, const uint8_t *data, size_t bytes)
+{
+	const size_t header_bytes = sizeof(struct tmc_blob_header_disk);
+	static const uint8_t zero[TMC_BLOB_SEAL_BYTES];
+	size_t offset = sizeof(struct tmc_object_header_disk);
+	FILE *file = begin_seed("sealed-pack", name);
+
+	fwrite(data, 1, offset, file);
+	while (offset + header_bytes < bytes && !memcmp(data + offset, TMC_BLOB_MAGIC, 4)) {
+		struct tmc_blob_header_disk header;
+		uint32_t stored_bytes;
+
+		memcpy(&header, data + offset, header_bytes);
+		stored_bytes = get_le32(header.info.stored_bytes);
+		header.info.stored_bytes = put_le32(stored_bytes + TMC_BLOB_SEAL_BYTES);
+		fwrite(&header, 1, header_bytes, file);
+		fwrite(zero, 1, TMC_NONCE_BYTES, file);
+		fwrite(data + offset + header_bytes, 1, stored_bytes, file);
+		fwrite(zero, 1, TMC_TAG_BYTES, file);
+		offset += header_bytes + stored_bytes;
+	}
+	fwrite(data + offset, 1, bytes - offset, file);
+	fclose(file);
 }
 
 static void put_object(const struct fixture *fixture, const char *kind, const char *name)
@@ -94,10 +124,15 @@ static void put_object(const struct fixture *fixture, const char *kind, const ch
 	data = read_file(files.paths[0], &bytes);
 	if (!strcmp(kind, "packs")) {
 		put_seed("pack", name, data, bytes);
+		put_sealed_pack(name, data, bytes);
 	} else if (!strcmp(kind, "points")) {
 		put_seed("point", name, data, bytes);
+		put_seed("sealed-point", name, data, bytes);
+	} else if (strcmp(kind, "index")) {
+		put_seed(name, name, data, bytes);
 	} else {
-		put_blocks(name, data, bytes);
+		put_blocks("index", name, data, bytes);
+		put_blocks("sealed-index", name, data, bytes);
 		put_index_with_filter(data, bytes);
 	}
 	free(data);
@@ -146,6 +181,34 @@ static void put_tree(const char *name, bool lies)
 	fclose(file);
 }
 
+/* One of each small object, none of which a backup makes. */
+static int make_records(const struct fixture *fixture)
+{
+	struct tmc_note note = { .nr_tags = 2, .tags = { "weekly", "kept" }, .text = "why" };
+	struct tmc_id ids[4] = { { { 1 } }, { { 2 } }, { { 3 } }, { { 4 } } };
+	struct tmc_doom doom = {
+		.generation = 3, .points = { ids, 2 }, .indexes = { ids, 1 }, .packs = { ids, 4 },
+	};
+	struct tmc_slot_secret secret = { .master = { 1 } };
+	struct tmc_repo *repo;
+	struct tmc_id ignored;
+	int ret = tmc_repo_open(fixture->path, &repo);
+
+	if (!ret)
+		ret = tmc_note_put(repo, &note);
+	if (!ret)
+		ret = tmc_doom_store(repo->store, repo->keys, &doom);
+	if (!ret)
+		ret = tmc_generation_keep(repo, 9);
+	if (!ret)
+		ret = tmc_key_slot_store(repo->store, repo->keys, "fuzz", "label", &secret, &ignored);
+	if (ret < 0)
+		fprintf(stderr, "%s\n", tmc_error_text());
+	else
+		tmc_repo_close(repo);
+	return ret;
+}
+
 static int make_repository(const struct fixture *fixture, const struct tmc_compression *compression)
 {
 	struct model *model = model_create(11 * 4096 + 200, 4096);
@@ -180,12 +243,19 @@ int main(int argc, char **argv)
 	if (argc != 2 || fixture_setup((void **)&fixture))
 		return 2;
 	directory = argv[1];
+	tmc_scrypt_cost = (struct tmc_scrypt_cost){ .log2_n = 10, .r = 1, .p = 1 };
 	if (make_repository(fixture, &lz4) < 0)
 		return 1;
 	put_config(fixture);
 	put_object(fixture, "packs", "pack");
 	put_object(fixture, "index", "index");
 	put_object(fixture, "points", "point");
+	if (make_records(fixture) < 0)
+		return 1;
+	put_object(fixture, "doom", "doom");
+	put_object(fixture, "ledger", "ledger");
+	put_object(fixture, "notes", "note");
+	put_object(fixture, "keys", "key");
 	remove_tree(fixture->path);
 	if (make_repository(fixture, &zstd) < 0)
 		return 1;

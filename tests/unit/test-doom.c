@@ -188,7 +188,7 @@ static void any_damage_to_a_doom_is_refused(void **state)
 	}
 	assert_success(tmc_repo_open(fixture->path, &repo));
 	assert_int_equal(model_backup(repo, model, NULL, NULL, 1, &point), -EBADMSG);
-	assert_non_null(strstr(tmc_error_text(), "remove it"));
+	assert_non_null(strstr(tmc_error_text(), "repair --apply"));
 	assert_int_equal(tmc_point_list(repo, &points, &nr), -EBADMSG);
 	assert_int_equal(nr, 1);
 	free(points);

@@ -6,7 +6,7 @@
  * The step that meets the fault fails or does not notice; it is then run again, and
  * every later one after it, with the same open repository, and all succeed. Leaks
  * are for ASan. LONG=1 takes every n; without it calls that only read are sampled, of
- * which there are hundreds that differ in little.
+ * which there are hundreds that differ in little, and all calls of the later scenarios.
  */
 #include "faults.h"
 #include "scenario.h"
