@@ -26,6 +26,8 @@ enum exit_status command_verify(int argc, char **argv);
 enum exit_status command_repair(int argc, char **argv);
 enum exit_status command_copy(int argc, char **argv);
 enum exit_status command_tag(int argc, char **argv);
+enum exit_status command_prune(int argc, char **argv);
+enum exit_status command_forget(int argc, char **argv);
 enum exit_status command_stats(int argc, char **argv);
 enum exit_status command_diff(int argc, char **argv);
 enum exit_status command_status(int argc, char **argv);

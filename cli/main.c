@@ -28,6 +28,8 @@ static const struct verb verbs[] = {
 	{"restore", command_restore, "put a restore point on a device or into a file"},
 	{"verify", command_verify, "prove that restore points can be restored"},
 	{"repair", command_repair, "make usable what is left of a damaged repository"},
+	{"prune", command_prune, "let old restore points go by rules, and free their space"},
+	{"forget", command_forget, "give single restore points up"},
 	{"key", command_key, "the passphrases of an encrypted repository"},
 	{"status", command_status, "list the attached devices"},
 	{"detach", command_detach, "stop tracking a device"},

@@ -513,6 +513,45 @@ int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 /** Frees it; NULL is fine. */
 void tmc_copy_end(struct tmc_copy *copy);
 
+/* ----------------------------------------------------------------- retention */
+
+/** Why a point stays; bits. */
+enum tmc_keep {
+	TMC_KEEP_LAST = 1 << 0,
+	TMC_KEEP_HOURLY = 1 << 1,
+	TMC_KEEP_DAILY = 1 << 2,
+	TMC_KEEP_WEEKLY = 1 << 3,
+	TMC_KEEP_MONTHLY = 1 << 4,
+	TMC_KEEP_YEARLY = 1 << 5,
+	TMC_KEEP_WITHIN = 1 << 6,
+	TMC_KEEP_TAG = 1 << 7,
+	TMC_KEEP_GROUP = 1 << 8,   /**< a rule keeps another point of its cut, and none this one */
+	TMC_KEEP_NEWEST = 1 << 9,  /**< the newest of its volume, whatever the rules say */
+	TMC_KEEP_FUTURE = 1 << 10, /**< more than 5 minutes ahead: no rule counts it */
+};
+
+/**
+ * What to keep of each volume. A counted rule keeps the latest point of each of so many
+ * hours, days, ISO weeks, months, years of local time that have one, the latest first; 0: no
+ * such rule, UINT32_MAX: all of them.
+ */
+struct tmc_retention {
+	uint32_t last, hourly, daily, weekly, monthly, yearly;
+	uint64_t within_ns;      /**< all that are not older than the volume's newest by more */
+	const char *const *tags; /**< points with one of them; nr_tags, may be NULL where 0 */
+	size_t nr_tags;
+};
+
+/**
+ * Apply rules to points in the order of tmc_point_list, and their notes as
+ * tmc_note_list gives them. ret_reasons: by point, bits of enum tmc_keep; 0: it may go. Looks
+ * at nothing else but the time zone of localtime_r(), changes nothing. A point with an empty
+ * volume_id is the newest of a volume of its own. Errors: -EINVAL (no rule at all).
+ */
+int tmc_retention_apply(const struct tmc_retention *rules, const struct tmc_point *points,
+			size_t nr, const struct tmc_note *notes, size_t nr_notes,
+			uint64_t now_ns, uint32_t *ret_reasons);
+
 /* ----------------------------------------------------------------------- prune */
 
 /**

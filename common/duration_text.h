@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Spans of time as people write them: 36h, 7d, 4w, 6m, 2y. Each unit is of a fixed
+ * length; months and years are taken as long as the longest ones, 31 and 366 days.
+ */
+#ifndef COMMON_DURATION_TEXT_H
+#define COMMON_DURATION_TEXT_H
+
+#include <stdint.h>
+
+/** 0 needs no unit. Errors: -EINVAL (no span of time), -ERANGE (beyond 2^64 ns). */
+int duration_text_parse(const char *text, uint64_t *ret_ns);
+
+#endif

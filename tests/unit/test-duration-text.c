@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Spans of time as people write them.
+ */
+#include "common/duration_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#define HOUR 3600000000000ull
+
+static void durations_are_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} good[] = {
+		{"0", 0}, {"0h", 0}, {"00", 0}, {"1h", HOUR}, {"36h", 36 * HOUR},
+		{"7d", 168 * HOUR}, {"4w", 672 * HOUR}, {"6m", 6 * 31 * 24 * HOUR},
+		{"2y", 2 * 366 * 24 * HOUR}, {"5124095h", 5124095 * HOUR},
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		uint64_t ns;
+
+		assert_int_equal(duration_text_parse(good[i].text, &ns), 0);
+		assert_true(ns == good[i].ns);
+	}
+}
+
+static void what_is_no_duration_is_refused(void **state)
+{
+	static const char *const bad[] = {"", "h", "1", "24", "-1d", "+1d", " 1d", "1d ", "1.5d",
+					  "1D", "1s", "1d2h", "1 d", "0x1d", "all"};
+	uint64_t ns = 42;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(duration_text_parse(bad[i], &ns), -EINVAL);
+	assert_int_equal(duration_text_parse("5124096h", &ns), -ERANGE);
+	assert_int_equal(duration_text_parse("584y", &ns), -ERANGE);
+	assert_int_equal(duration_text_parse("18446744073709551616h", &ns), -ERANGE);
+	assert_int_equal(ns, 42);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(durations_are_parsed),
+		cmocka_unit_test(what_is_no_duration_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
