@@ -236,7 +236,9 @@ static int retire_replacement(struct tmc_repair *repair, const struct tmc_point 
 
 static int return_point(struct tmc_repair *repair, const struct tmc_id *id)
 {
-	struct tmc_tree_repair tree_repair = { .repo = &repair->view, .proof = &repair->proof };
+	struct tmc_tree_repair tree_repair = {
+		.repo = &repair->view, .proof = &repair->proof, .only_lasting = true,
+	};
 	struct tmc_point point;
 	struct tmc_tree tree;
 	int ret = tmc_point_load_aside(repair->repo, id, &point, &tree);

@@ -37,6 +37,8 @@ struct tmc_store_hooks {
 	void (*before)(enum tmc_store_call call, enum tmc_store_kind kind);
 	/** A list as it will be returned; it may shrink, or the call fail. */
 	int (*listed)(enum tmc_store_kind kind, struct tmc_id *ids, size_t *nr);
+	/** The same for names, of name_bytes each. */
+	void (*listed_names)(char *names, size_t name_bytes, size_t *nr);
 };
 extern struct tmc_store_hooks tmc_store_hooks;
 

@@ -68,6 +68,8 @@ int tmc_store_list_names(struct tmc_store *store, const char *directory, size_t 
 	}
 	if (errno)
 		return tmc_store_error(store, -errno, "list", directory);
+	if (tmc_store_hooks.listed_names)
+		tmc_store_hooks.listed_names(names, name_bytes, &nr);
 	*ret_names = names;
 	*ret_nr = nr;
 	names = NULL;

@@ -101,11 +101,17 @@ static bool all_unreadable(const struct tmc_id *ids, uint32_t count)
 	return true;
 }
 
+static bool lasts(const struct walk *walk, enum tmc_blob_type type, const struct tmc_id *id)
+{
+	return !walk->repair->only_lasting ||
+	       tmc_index_set_has(walk->repair->repo->indexes, type, id) > 0;
+}
+
 static bool has_place(const struct walk *walk, uint64_t chunk, const struct tmc_id *id)
 {
 	struct tmc_location location;
 
-	return tmc_proof_find(walk->repair->proof, TMC_BLOB_CHUNK, id, &location) &&
+	return lasts(walk, TMC_BLOB_CHUNK, id) && tmc_proof_find(walk->repair->proof, TMC_BLOB_CHUNK, id, &location) &&
 	       location.entry.blob.raw_bytes == tmc_tree_chunk_bytes(walk->tree, chunk);
 }
 
@@ -138,7 +144,7 @@ static int repair_below(struct walk *walk, uint32_t level, uint64_t node, struct
 
 	if (ret == -ENOMEM)
 		return ret;
-	if (ret < 0) {
+	if (ret < 0 || !lasts(walk, TMC_BLOB_NODE, id)) {
 		*id = lose(walk, node * span, span);
 		return 0;
 	}

@@ -17,6 +17,7 @@ struct tmc_tree_repair {
 	/* in */
 	struct tmc_repo *repo;
 	struct tmc_proof *proof; /* of all packs there are */
+	bool only_lasting; /* a place that a doom lists, which the repo's indexes avoid, is none */
 	struct tmc_blob_set *blobs;    /* NULL: only look, store nothing */
 	struct tmc_pack_writer *packs; /* with blobs */
 	/**

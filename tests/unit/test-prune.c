@@ -718,6 +718,49 @@ static void no_list_that_is_wrong_loses_a_point(void **state)
 	let_lists_be_wrong(*state, need_again_what_is_doomed, 0);
 }
 
+static struct {
+	char name[TMC_SESSION_NAME];
+	int at; /* as above */
+} hidden;
+
+static void hide_session(char *names, size_t name_bytes, size_t *nr)
+{
+	if (--hidden.at)
+		return;
+	for (size_t i = 0; i < *nr; i++)
+		if (!strcmp(names + i * name_bytes, hidden.name)) {
+			memmove(names + i * name_bytes, names + (i + 1) * name_bytes,
+				(*nr - i - 1) * name_bytes);
+			--*nr;
+		}
+}
+
+static void a_reader_that_a_list_lacks_is_waited_for_all_the_same(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_repo *reader;
+	int at;
+
+	add_version(scene, 0, NR_CHUNKS);
+	add_version(scene, 0, NR_CHUNKS);
+	assert_success(tmc_repo_open(scene->fixture->path, &reader));
+	assert_success(tmc_repo_enter(reader, "restore"));
+	strcpy(hidden.name, tmc_session_directory(tmc_store_session(reader->store)) +
+			    strlen("sessions/"));
+	prune_now(scene, 0, 1);
+	for (at = 1; hidden.at < 1; at++) {
+		hidden.at = at;
+		tmc_store_hooks.listed_names = hide_session;
+		prune_now(scene, 0, 0);
+		tmc_store_hooks.listed_names = NULL;
+		assert_int_equal(scene->result.freed_bytes, 0);
+		assert_point_equals(reader, &scene->points[0], scene->models[0]);
+	}
+	assert_true(at > 3);
+	tmc_repo_close(reader);
+	expect_points_from(scene, 1);
+}
+
 /* ------------------------------------------------------------------------- at random */
 
 /* Backups, prunes with and without grace, readers that stay for a while. */
@@ -795,6 +838,7 @@ int main(void)
 		T(data_of_the_last_points_is_not_removed),
 		T(where_anything_needed_is_damaged_nothing_goes),
 		T(no_list_that_is_wrong_loses_a_point),
+		T(a_reader_that_a_list_lacks_is_waited_for_all_the_same),
 		T(any_order_of_backups_and_prunes_keeps_what_it_should),
 	};
 

@@ -304,6 +304,26 @@ static void a_repair_that_is_killed_anywhere_is_finished_by_the_next(void **stat
 }
 
 /* How far it had come beyond what there is, nobody knows any more. */
+/* Its doom's sweep may have asked already which points there are. */
+static void a_point_does_not_come_back_upon_what_is_doomed(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_repair_options options = { .apply = true };
+	struct tmc_repo *repo = open_repo(scene);
+	struct tmc_repair_result result;
+
+	assert_success(tmc_store_put_aside(repo->store, TMC_STORE_POINT, &scene->points[OLD].id));
+	assert_success(tmc_repair(repo, &options, &result));
+	assert_int_equal(result.returned_points, 0);
+	assert_success(tmc_store_remove(repo->store, TMC_STORE_DOOM, &scene->doom.id));
+	tmc_repo_close(repo);
+	repo = open_repo(scene);
+	assert_success(tmc_repair(repo, &options, &result));
+	assert_int_equal(result.returned_points, 1);
+	assert_point_equals(repo, &scene->points[OLD], scene->models[OLD]);
+	tmc_repo_close(repo);
+}
+
 static void a_damaged_ledger_is_put_aside(void **state)
 {
 	struct scene *scene = *state;
@@ -344,6 +364,7 @@ int main(void)
 		T(a_doom_whose_sweep_was_cut_short_anywhere_is_put_aside),
 		T(the_generation_does_not_fall),
 		T(a_repair_that_is_killed_anywhere_is_finished_by_the_next),
+		T(a_point_does_not_come_back_upon_what_is_doomed),
 		T(a_damaged_ledger_is_put_aside),
 	};
 
