@@ -9,6 +9,7 @@
 #include "catalog/blob_set.h"
 #include "catalog/change_log.h"
 #include "catalog/chunk_set.h"
+#include "catalog/index_tidy.h"
 #include "catalog/pack_writer.h"
 #include "catalog/pipeline.h"
 #include "catalog/point.h"
@@ -377,6 +378,8 @@ int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t 
 
 	memcpy(point.group, backup->group, sizeof(point.group));
 	ret = commit(backup, &point);
+	if (!ret)
+		tmc_index_tidy(backup->repo, TMC_INDEX_CROWD); /* or another one does */
 	destroy(backup);
 	if (!ret)
 		*ret_point = point;

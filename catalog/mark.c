@@ -8,8 +8,9 @@
  *
  * A blob may be needed that only an earlier doom has: the sweep of that one rescues it.
  */
-#include "catalog/index_merge.h"
 #include "catalog/generation.h"
+#include "catalog/index_merge.h"
+#include "catalog/index_tidy.h"
 #include "catalog/pack_use.h"
 #include "catalog/point.h"
 #include "catalog/prune.h"
@@ -20,9 +21,6 @@
 #include "common/first_failure.h"
 
 #include <errno.h>
-
-#define SIZES_MERGED 8  /* so many indexes of one size become one */
-#define NR_SIZES     22 /* each eight times the one before */
 
 struct mark {
 	struct tmc_prune *prune;
@@ -216,24 +214,19 @@ static bool is_mostly_unneeded(const struct mark *mark, size_t number)
 
 static unsigned int size_of(const struct mark *mark, size_t number)
 {
-	uint64_t nr = tmc_index_nr_entries(index_of(mark, number));
-	unsigned int size = 0;
-
-	for (; nr >= SIZES_MERGED; nr /= SIZES_MERGED)
-		size++;
-	return size;
+	return tmc_index_size(tmc_index_nr_entries(index_of(mark, number)));
 }
 
 /* Eight of a size are one of the next, so few are asked for each blob. */
 static void find_crowds(struct mark *mark)
 {
-	unsigned int nr_of_size[NR_SIZES] = { 0 };
+	unsigned int nr_of_size[TMC_NR_INDEX_SIZES] = { 0 };
 
 	for (size_t n = 0; n < mark->survey.proof.nr_indexes; n++)
 		if (!mark->index_goes[n] && !mark->survey.index_is_doomed[n])
 			nr_of_size[size_of(mark, n)]++;
 	for (size_t n = 0; n < mark->survey.proof.nr_indexes; n++)
-		mark->index_goes[n] |= nr_of_size[size_of(mark, n)] >= SIZES_MERGED;
+		mark->index_goes[n] |= nr_of_size[size_of(mark, n)] >= TMC_INDEX_CROWD;
 }
 
 static int choose_indexes(struct mark *mark)

@@ -7,6 +7,8 @@
  */
 #include "scenario.h"
 
+#include "catalog/index_tidy.h"
+
 #define NR_CHUNKS   40u
 #define CHUNK_BYTES 4096u
 #define MODEL_BYTES (NR_CHUNKS * CHUNK_BYTES - 1000)
@@ -138,6 +140,12 @@ static int run_later_backup(struct world *world)
 	return ret;
 }
 
+/* As a backup does it where there are more indexes. */
+static int run_tidy(struct world *world)
+{
+	return tmc_index_tidy(world->repo, 2);
+}
+
 static int prune_with(struct world *world, const struct tmc_id *points, size_t nr, uint64_t grace_ns)
 {
 	const struct tmc_prune_options options = {
@@ -193,6 +201,7 @@ static const struct scenario_step steps_that_remove[] = {
 	{ "full backup", run_full_backup },
 	{ "incremental backup", run_incremental_backup },
 	{ "later backup", run_later_backup },
+	{ "tidy", run_tidy },
 	{ "forget", run_forget },
 	{ "mark", run_mark },
 	{ "sweep", run_sweep },

@@ -315,16 +315,75 @@ static void copying_begins_with_the_least_needed_and_ends_at_the_bound(void **st
 	expect_points_from(scene, 3);
 }
 
+/* Copies leave one index each. */
 static void many_small_indexes_become_one(void **state)
 {
 	struct scene *scene = *state;
+	struct tmc_prune_options options = usual(scene);
+	struct tmc_copy_result copied[10];
+	struct tmc_verify_result verified;
+	struct tmc_copy *copy;
+	struct tmc_repo *to;
+	struct tmc_id *ids;
+	char path[128];
+	size_t nr;
 
 	for (unsigned int i = 0; i < 10; i++)
 		add_version(scene, 10 * i, 10 * i + 10);
-	assert_int_equal(count_files(scene->fixture, "index"), 10);
-	prune_now(scene, 0, 0);
-	assert_true(count_files(scene->fixture, "index") <= 2);
+	snprintf(path, sizeof(path), "%s/to", scene->fixture->directory);
+	to = make_repo(path, 4096);
+	assert_success(tmc_copy_begin(scene->repo, to, &copy));
+	for (unsigned int i = 0; i < 10; i++)
+		assert_success(tmc_copy_point(copy, &scene->points[i], NULL, NULL, &copied[i]));
+	assert_int_equal(tmc_prune(to, &options, &scene->result), -EBUSY);
+	tmc_copy_end(copy);
+	assert_success(tmc_store_list(to->store, TMC_STORE_INDEX, &ids, &nr));
+	free(ids);
+	assert_int_equal(nr, 10);
+	assert_success(tmc_prune(to, &options, &scene->result));
 	assert_int_equal(scene->result.packs, 0);
+	assert_success(tmc_store_list(to->store, TMC_STORE_INDEX, &ids, &nr));
+	free(ids);
+	assert_true(nr <= 2);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_point_equals(to, &copied[i].point, scene->models[i]);
+	assert_success(tmc_verify(to, NULL, 2, print_damage, NULL, (void *)"", &verified));
+	tmc_repo_close(to);
+}
+
+/* How many indexes a new backup asks. */
+static size_t nr_indexes(struct scene *scene)
+{
+	struct tmc_id *ids;
+	size_t nr, nr_heeded = 0;
+
+	reopen(scene);
+	assert_success(tmc_repo_enter(scene->repo, "backup"));
+	assert_success(tmc_store_list(scene->repo->store, TMC_STORE_INDEX, &ids, &nr));
+	for (size_t i = 0; i < nr; i++)
+		nr_heeded += !tmc_dooms_list(&scene->repo->avoided, TMC_STORE_INDEX, &ids[i]);
+	free(ids);
+	return nr_heeded;
+}
+
+static void backups_merge_indexes_between_two_prunes(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_point point;
+
+	for (unsigned int i = 0; i < 50; i++) {
+		model_fill(scene->model, i, CONTENT_RANDOM);
+		assert_success(model_backup(scene->repo, scene->model, NULL, NULL, i + 1, &point));
+		if (i % 5 == 0) /* else one is enough */
+			remember(scene, &point);
+		else
+			assert_success(tmc_forget(scene->repo, &point.id, 1));
+		assert_true(nr_indexes(scene) <= 16);
+	}
+	assert_true(count_files(scene->fixture, "index") >= 50);
+	expect_points_from(scene, 0);
+	prune_now(scene, 0, 0);
+	assert_true(count_files(scene->fixture, "index") <= 16);
 	expect_points_from(scene, 0);
 }
 
@@ -825,6 +884,7 @@ int main(void)
 		T(a_pack_that_is_needed_enough_stays),
 		T(copying_begins_with_the_least_needed_and_ends_at_the_bound),
 		T(many_small_indexes_become_one),
+		T(backups_merge_indexes_between_two_prunes),
 		T(what_a_backup_has_left_that_was_cut_short_goes),
 		T(notes_go_with_their_points),
 		T(nothing_is_removed_before_the_grace_is_over),

@@ -11,6 +11,7 @@
 #include "repo_fixture.h"
 #include "schedule.h"
 
+#include "catalog/index_tidy.h"
 #include "catalog/repo.h"
 #include "catalog/session.h"
 
@@ -164,6 +165,20 @@ static void forget(void *context)
 	if (actor->ret < 0)
 		return;
 	actor->ret = tmc_forget(repo, &actor->stage->points[actor->version].id, 1);
+	tmc_repo_close(repo);
+}
+
+static void tidy(void *context)
+{
+	struct actor *actor = context;
+	struct tmc_repo *repo;
+
+	actor->ret = tmc_repo_open(actor->stage->path, &repo);
+	if (actor->ret < 0)
+		return;
+	actor->ret = tmc_repo_enter(repo, "backup");
+	if (!actor->ret)
+		actor->ret = tmc_index_tidy(repo, 2);
 	tmc_repo_close(repo);
 }
 
@@ -323,6 +338,17 @@ static void a_reader_beside_a_prune(void **state)
 	perform_each(stage, &play, stride(17));
 }
 
+static void indexes_are_merged_beside_a_writer_and_beside_a_prune(void **state)
+{
+	struct stage *stage = *state;
+	struct play play = { .run = { write_point, tidy }, .version = { 0, 0 }, .nr = 2 };
+
+	perform_each(stage, &play, stride(7));
+	assert_int_equal(stage->nr_published, stage->nr_orders);
+	play.run[0] = prune;
+	perform_each(stage, &play, stride(29));
+}
+
 static void two_prunes_at_once(void **state)
 {
 	struct stage *stage = *state;
@@ -369,6 +395,7 @@ int main(void)
 		T(a_writer_upon_a_parent_that_is_given_up),
 		T(a_writer_that_is_taken_for_dead),
 		T(a_reader_beside_a_prune),
+		T(indexes_are_merged_beside_a_writer_and_beside_a_prune),
 		T(two_prunes_at_once),
 		T(a_writer_a_forgetter_and_a_prune_and_two_writers_and_a_prune),
 	};
