@@ -279,6 +279,38 @@ static void a_tree_that_is_lost_many_times_is_repaired(void **state)
 	assert_success(tmc_point_diff(forge->repo, &point, &point, NULL, NULL, &(uint64_t){ 0 }));
 }
 
+static void count_lost(void *context, uint64_t first, uint64_t nr)
+{
+	struct ranges *ranges = context;
+
+	ranges->nr++;
+	ranges->offset = first;
+	ranges->bytes = nr;
+}
+
+static void lost_ranges_are_told_up_to_a_bound_and_counted_beyond(void **state)
+{
+	struct forge *forge = *state;
+	struct tmc_id chunk = forge_chunk(forge, 1), lost = forge_nowhere(1);
+	struct tower tower = put_tower(forge, HIGH_CHUNKS, &chunk, &lost);
+	struct ranges ranges = { 0 };
+	struct tmc_tree_repair repair = {
+		.repo = forge->repo, .lost = count_lost, .ranges_max = 5000, .context = &ranges,
+	};
+	struct tmc_proof proof;
+
+	forge_commit(forge);
+	forge_proof(forge, &tower.tree, &proof);
+	repair.proof = &proof;
+	assert_success(tmc_tree_repair(&repair, &tower.tree));
+	tmc_proof_exit(&proof);
+	assert_int_equal(ranges.nr, 5000);
+	assert_int_equal(ranges.offset, 4999 * TMC_FAN_OUT + 31);
+	assert_int_equal(ranges.bytes, 1);
+	assert_int_equal(repair.lost_chunks, HIGH_CHUNKS / TMC_FAN_OUT);
+	assert_int_equal(repair.unreadable_chunks, HIGH_CHUNKS / TMC_FAN_OUT);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, forge_setup, forge_teardown)
@@ -292,6 +324,7 @@ int main(void)
 		T(volumes_of_one_content_each_differ_in_one_range),
 		T(many_ranges_cost_only_who_wants_them),
 		T(a_tree_that_is_lost_many_times_is_repaired),
+		T(lost_ranges_are_told_up_to_a_bound_and_counted_beyond),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

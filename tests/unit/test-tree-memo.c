@@ -141,7 +141,7 @@ static void judge_repair(struct forge *forge, const struct tmc_tree *tree, const
 {
 	struct marks marks = { .chunks = calloc(tree->nr_chunks, 1) };
 	struct tmc_tree_repair told_all = {
-		.repo = forge->repo, .lost = mark_lost, .context = &marks,
+		.repo = forge->repo, .lost = mark_lost, .ranges_max = UINT64_MAX, .context = &marks,
 	};
 	struct tmc_tree_repair quiet = { .repo = forge->repo };
 	uint64_t nr_lost = 0, nr_unreadable = 0;
