@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define RANGES_MAX (1u << 20) /* of a point that are told: more is what nobody reads */
+
 struct rewriting { /* of one point */
 	struct tmc_repair *repair;
 	struct tmc_point point;
@@ -44,6 +46,7 @@ static int rewrite_tree(struct rewriting *rewriting, struct tmc_blob_set *blobs,
 		.blobs = blobs,
 		.packs = packs,
 		.lost = repair->options->lost && !repair->quiet ? on_lost : NULL,
+		.ranges_max = RANGES_MAX,
 		.context = rewriting,
 	};
 	int ret = tmc_tree_repair(&tree_repair, &rewriting->tree);

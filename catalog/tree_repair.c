@@ -4,8 +4,8 @@
  *
  * A walk that brings back the id of each node: the same where all below is there,
  * a new one where something is not. A subtree that was met before in this tree is not
- * walked again where it has lost nothing, everything or, if nobody asks for ranges,
- * anything: a hostile tree costs what its different nodes and its lost ranges cost.
+ * walked again where it has lost nothing, everything or, once no more ranges are to be
+ * told, anything: a hostile tree costs what its different nodes and the told ranges cost.
  */
 #include "catalog/tree_repair.h"
 
@@ -26,6 +26,7 @@ struct walk {
 	struct tmc_id *ids;  /* fan_out for each level */
 	uint8_t *raw, *disk; /* room for the largest node */
 	uint64_t first_lost, nr_lost; /* the range that grows */
+	uint64_t nr_told;             /* before it */
 	struct tmc_tree_memo outcomes;
 };
 
@@ -34,12 +35,18 @@ struct outcome { /* of a subtree */
 	uint64_t lost, unreadable; /* chunks */
 };
 
+static bool tells(const struct walk *walk)
+{
+	return walk->repair->lost && walk->nr_told < walk->repair->ranges_max;
+}
+
 static void flush_lost(struct walk *walk)
 {
 	struct tmc_tree_repair *repair = walk->repair;
 
-	if (walk->nr_lost && repair->lost)
+	if (walk->nr_lost && tells(walk))
 		repair->lost(repair->context, walk->first_lost, walk->nr_lost);
+	walk->nr_told += walk->nr_lost != 0;
 	walk->nr_lost = 0;
 }
 
@@ -175,7 +182,7 @@ static bool take_outcome(struct walk *walk, uint64_t first, uint64_t span,
 		*id = lose(walk, first, span);
 		return true;
 	}
-	if (known->lost && repair->lost)
+	if (known->lost && tells(walk))
 		return false;
 	repair->lost_chunks += known->lost;
 	repair->lost_bytes += known->lost * walk->tree->chunk_bytes;

@@ -22,9 +22,11 @@ struct tmc_tree_repair {
 	struct tmc_pack_writer *packs; /* with blobs */
 	/**
 	 * Chunks that are lost, in ascending order, neighbours joined; NULL: nobody asks. A
-	 * tree of a few nodes may have as many such ranges as the volume has chunks.
+	 * tree of a few nodes may have as many such ranges as the volume has chunks: those
+	 * after the first ranges_max are counted, and not told.
 	 */
 	void (*lost)(void *context, uint64_t first, uint64_t nr);
+	uint64_t ranges_max;
 	void *context;
 	/* out */
 	struct tmc_id root;        /* with blobs */

@@ -4,10 +4,9 @@
  *
  * Three passes. Packs: every byte of each pack is compared with its hash once, or
  * as much as the level asks for, and each good blob is noted at the index entries
- * that name it. Indexes: each is
- * compared with its name. Points: each tree is walked and has to end at noted
- * entries; a subtree that points share is walked once. For a single point a walk
- * goes before, to collect the packs that it needs.
+ * that name it. Indexes: each is compared with its name. Points: each tree is walked and
+ * has to end at noted entries; a subtree that points share is walked once. For a single
+ * point a walk goes before, to collect the packs that it needs.
  *
  * Objects are listed in the order doom, point, index, pack, so that whatever a writer
  * adds meanwhile is either seen with all that it needs or not at all, and whatever a
@@ -23,12 +22,13 @@
 #include "catalog/reach.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
+#include "common/first_failure.h"
 #include "common/lock_scope.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#define LOOKS_MAX 100
+#define LOOKS_MAX 100 /* at indexes that others keep adding */
 
 static void report(struct tmc_verify *verify, const char *text)
 {
@@ -197,23 +197,24 @@ static void say_lost(struct tmc_verify *verify, const struct tmc_id *id)
 static int check_point(struct tmc_verify *verify, const struct tmc_id *id)
 {
 	struct tmc_tree_loss loss = { 0 };
+	struct first_failure lost;
 	struct tmc_point point;
 	struct tmc_tree tree;
-	int ret = tmc_point_load(verify->repo, id, &point, &tree), error = ret;
+	int error = tmc_point_load(verify->repo, id, &point, &tree);
+	int ret = error ? error : find_loss(verify, &tree, &loss);
 
-	if (!ret)
-		ret = find_loss(verify, &tree, &loss);
-	if (ret == -ENOMEM)
+	if (ret == -ENOMEM || (ret < 0 && !error))
 		return ret;
-	if ((ret < 0 || loss.nr) && tmc_verify_is_given_up(verify, TMC_STORE_POINT, id))
+	first_failure_init(&lost);
+	if (error < 0)
+		first_failure_note(&lost, error);
+	if ((error < 0 || loss.nr) && tmc_verify_is_given_up(verify, TMC_STORE_POINT, id))
 		return verify->whole ? 0 : tmc_point_is_doomed(id);
 	if (error == -ENOENT && verify->whole) /* swept, or put aside, since it was listed */
 		return 0;
 	verify->result.points++;
-	if (error < 0)
+	if (first_failure_get(&lost) < 0)
 		say_lost(verify, id);
-	else if (ret < 0)
-		return ret;
 	else if (loss.nr)
 		say_loss(verify, &point, &tree, &loss);
 	return 0;

@@ -607,7 +607,10 @@ struct tmc_repair_options {
 	unsigned int nr_workers;
 	/** What is damaged and what is done, with a sentence valid during the call. */
 	void (*say)(void *context, const char *text);
-	/** A range of a point is lost, now or some time before; ascending for each point. */
+	/**
+	 * A range of a point is lost, now or some time before; ascending for each point. Of
+	 * one point at most 2^20; the result counts them all.
+	 */
 	void (*lost)(void *context, const struct tmc_point *point, uint64_t offset,
 		     uint64_t bytes);
 	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);

@@ -127,7 +127,7 @@ static void damage_doom(const struct scene *scene)
 	write_file(path, scene->doom_data, scene->doom_bytes);
 }
 
-static char told[1024];
+static char told[4096];
 
 static void take_text(void *context, const char *text)
 {
@@ -192,6 +192,26 @@ static void a_damaged_doom_keeps_all_from_writing_until_it_is_put_aside(void **s
 	assert_usable(scene, NR_POINTS);
 	assert_success(run_repair(scene, false, &result));
 	assert_int_equal(result.damaged_dooms, 0);
+}
+
+/* The doom that cannot be read is asked whether it lists the point. */
+static void damage_of_a_point_is_told_beside_that_of_a_doom(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_repo *repo = open_repo(scene);
+	struct tmc_verify_result result;
+	char path[TMC_STORE_TEXT];
+
+	damage_doom(scene);
+	tmc_store_describe(repo->store, TMC_STORE_POINT, &scene->points[SHARED].id, path);
+	write_file(path, "damaged", 7);
+	told[0] = '\0';
+	assert_int_equal(tmc_verify(repo, NULL, 1, take_text, NULL, NULL, &result), -EBADMSG);
+	assert_int_equal(result.damaged_points, 1);
+	assert_int_equal(result.damaged_objects, 2);
+	strcat(path, " is damaged");
+	assert_non_null(strstr(told, path));
+	tmc_repo_close(repo);
 }
 
 /* Who is there may be sweeping it: what others took from its packs then would go. */
@@ -360,6 +380,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_damaged_doom_keeps_all_from_writing_until_it_is_put_aside),
+		T(damage_of_a_point_is_told_beside_that_of_a_doom),
 		T(nothing_goes_aside_while_somebody_else_is_there),
 		T(a_doom_whose_sweep_was_cut_short_anywhere_is_put_aside),
 		T(the_generation_does_not_fall),
