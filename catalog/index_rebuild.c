@@ -174,12 +174,10 @@ static int create_parts(struct rebuild *rebuild)
 	struct tmc_repo *repo = rebuild->repo;
 	int ret = tmc_keys_check(repo->keys);
 
-	if (ret < 0)
-		return ret;
-	if (repo->ro_compat)
-		return failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
-				   "that this one may only read it: install a newer version");
-	ret = tmc_repo_enter(repo, "repair");
+	if (!ret)
+		ret = tmc_repo_check_writable(repo);
+	if (!ret)
+		ret = tmc_repo_enter(repo, "repair");
 	if (ret < 0)
 		return ret;
 	rebuild->intact = tmc_index_set_create(repo->store, repo->keys, &repo->limits);

@@ -6,8 +6,8 @@
  * goes; large ones are searched on disk. A lookup begins with the index that had
  * the latest hit: the chunks of a point mostly stand in one.
  *
- * Not handled: merging. A thousand index objects are a thousand probes for a blob
- * that is nowhere.
+ * A thousand index objects would be a thousand probes for a blob that is nowhere:
+ * index_tidy.c keeps them few.
  */
 #include "catalog/index_set.h"
 

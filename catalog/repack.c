@@ -7,55 +7,24 @@
  */
 #include "catalog/repack.h"
 
-#include "catalog/blob_set.h"
+#include "catalog/blob_copy.h"
 #include "catalog/pack_check.h"
 #include "catalog/pack_use.h"
-#include "catalog/pack_writer.h"
 #include "catalog/prune.h"
 #include "catalog/survey.h"
-#include "common/cleanup.h"
 #include "common/failure.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct repack {
 	struct tmc_prune *prune;
 	struct tmc_survey *survey;
-	struct tmc_blob_set *blobs;
-	struct tmc_pack_writer *packs;
-	struct tmc_blob_coder *coder;
-	uint8_t *disk, *raw; /* room for the largest blob */
+	struct tmc_blob_copy *copy;
 	uint64_t done_bytes, total_bytes;
 	int error; /* of the pack at hand */
 };
-
-static int copy_blob(struct repack *repack, const struct tmc_id *pack_id,
-		     const struct tmc_entry *found)
-{
-	struct tmc_pack_cache *packs = repack->survey->view.packs;
-	uint64_t bytes = tmc_blob_disk_bytes(&found->blob);
-	struct tmc_entry entry = *found;
-	char text[TMC_STORE_TEXT];
-	struct tmc_pack *pack;
-	int ret = tmc_pack_get(packs, pack_id, &pack);
-
-	if (ret < 0)
-		return ret;
-	ret = tmc_pack_read(packs, pack, repack->disk, bytes, found->offset);
-	tmc_pack_put(packs, pack);
-	if (!ret)
-		ret = tmc_blob_decode(repack->coder, &found->blob, repack->disk,
-				      tmc_pack_describe(packs, pack_id, text), found->offset,
-				      repack->raw);
-	if (!ret)
-		ret = tmc_pack_writer_append(repack->packs, repack->disk, bytes, &entry, 1);
-	if (ret < 0)
-		return ret;
-	tmc_blob_set_locate(repack->blobs, &entry, 1);
-	repack->prune->result->copied_blobs++;
-	repack->prune->result->copied_bytes += bytes;
-	return 0;
-}
 
 static void on_blob(void *context, const struct tmc_id *pack, const struct tmc_entry *entry)
 {
@@ -64,10 +33,13 @@ static void on_blob(void *context, const struct tmc_id *pack, const struct tmc_e
 
 	if (repack->error || !tmc_survey_needs(repack->survey, entry->blob.type, &entry->blob.id))
 		return;
-	ret = tmc_blob_set_claim(repack->blobs, entry->blob.type, &entry->blob.id);
-	if (ret > 0)
-		ret = copy_blob(repack, pack, entry);
-	repack->error = ret < 0 ? ret : 0;
+	ret = tmc_blob_copy_take(repack->copy, pack, entry);
+	if (ret < 0)
+		repack->error = ret;
+	if (ret <= 0)
+		return;
+	repack->prune->result->copied_blobs++;
+	repack->prune->result->copied_bytes += tmc_blob_disk_bytes(&entry->blob);
 }
 
 static void on_damage(void *context, int error)
@@ -105,7 +77,7 @@ static int copy_packs(struct repack *repack, const struct tmc_pack_uses *uses)
 		if (uses->packs[i].fate == TMC_PACK_COPIED)
 			tmc_pack_check(checker, &uses->packs[i].id, TMC_PACK_STRUCTURE);
 	tmc_pack_checker_destroy(checker);
-	return repack->error ? repack->error : tmc_blob_set_publish(repack->blobs, repack->packs);
+	return repack->error ? repack->error : tmc_blob_copy_publish(repack->copy);
 }
 
 /* Nothing is taken for stored because a pack that goes has it. */
@@ -130,21 +102,10 @@ static int list_what_goes(const struct tmc_survey *survey, const struct tmc_pack
 
 static int run(struct repack *repack, const struct tmc_pack_uses *uses)
 {
-	struct tmc_repo *repo = repack->prune->repo;
-	struct tmc_index_set *indexes = repack->survey->view.indexes;
-	uint32_t disk_bytes = tmc_limits_disk_bytes(&repo->limits);
-	CLEANUP_FREE uint8_t *room = malloc(2 * (size_t)disk_bytes);
-	int ret = tmc_pack_writer_create(repo->store, repo->keys, &repack->packs);
+	struct tmc_repo *view = &repack->survey->view;
+	int ret = tmc_blob_copy_create(view, view->indexes, &repack->copy);
 
-	if (ret < 0)
-		return ret;
-	repack->blobs = tmc_blob_set_create(repo->store, repo->keys, indexes, TMC_BLOB_SET_SLOTS);
-	repack->coder = tmc_blob_coder_create(&repo->limits, repo->keys);
-	repack->disk = room;
-	repack->raw = room ? room + disk_bytes : NULL;
-	if (!room || !repack->blobs || !repack->coder)
-		return failure_set(-ENOMEM, "out of memory");
-	return copy_packs(repack, uses);
+	return ret ? ret : copy_packs(repack, uses);
 }
 
 int tmc_repack(struct tmc_prune *prune, struct tmc_survey *survey,
@@ -161,9 +122,7 @@ int tmc_repack(struct tmc_prune *prune, struct tmc_survey *survey,
 		ret = run(&repack, uses);
 		tmc_index_set_avoid(survey->view.indexes, &survey->dooms);
 	}
-	tmc_blob_set_destroy(repack.blobs);
-	tmc_pack_writer_destroy(repack.packs);
-	tmc_blob_coder_destroy(repack.coder);
+	tmc_blob_copy_destroy(repack.copy);
 	tmc_doom_clear(&doom);
 	free(goes.dooms);
 	return ret;

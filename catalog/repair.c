@@ -138,27 +138,38 @@ static int enter(struct tmc_repair *repair)
 		return tmc_repair_check_dooms(repair);
 	if (!ret)
 		ret = tmc_repair_check_dooms(repair);
+	if (!ret && apply)
+		return tmc_repo_begin_write(repair->repo, "repair");
 	if (!ret)
 		ret = tmc_repo_enter(repair->repo, "repair");
 	return !apply && tmc_repair_is_damage(ret) ? 0 : ret;
+}
+
+static int plan_and_apply(struct tmc_repair *repair)
+{
+	int ret = plan(repair);
+
+	if (!ret)
+		ret = tmc_repair_check_notes(repair);
+	if (ret < 0)
+		return ret;
+	return repair->options->apply ? apply(repair) : tmc_repair_return_points(repair);
 }
 
 static int run(struct tmc_repair *repair)
 {
 	int ret = tmc_keys_check(repair->repo->keys);
 
-	if (!ret && repair->repo->ro_compat)
-		ret = failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the repository so "
-				  "that this one may only read it: install a newer version");
+	if (!ret)
+		ret = tmc_repo_check_writable(repair->repo);
 	if (!ret)
 		ret = enter(repair);
-	if (!ret)
-		ret = plan(repair);
-	if (!ret)
-		ret = tmc_repair_check_notes(repair);
 	if (ret < 0)
 		return ret;
-	return repair->options->apply ? apply(repair) : tmc_repair_return_points(repair);
+	ret = plan_and_apply(repair);
+	if (repair->options->apply)
+		tmc_repo_end_write(repair->repo);
+	return ret;
 }
 
 static int verdict(const struct tmc_repair *repair)

@@ -12,9 +12,6 @@
 #include "catalog/repo.h"
 #include "common/first_failure.h"
 
-struct tmc_blob_set;
-struct tmc_pack_writer;
-
 struct tmc_bad_pack {
 	struct tmc_id id;
 	bool missing;
@@ -82,18 +79,5 @@ int tmc_repair_check_dooms(struct tmc_repair *repair);
 
 /** Name the damaged ones; they go aside if the options say so. */
 int tmc_repair_check_notes(struct tmc_repair *repair);
-
-/** Blobs on their way to new packs. */
-struct tmc_repair_store { /* begins as all zero */
-	struct tmc_blob_set *blobs;
-	struct tmc_pack_writer *packs;
-};
-
-/** known: what need not be stored. */
-int tmc_repair_store_create(struct tmc_repair *repair, struct tmc_index_set *known,
-			    struct tmc_repair_store *store);
-/** Packs durable, then the index that names them: invariant 1. */
-int tmc_repair_store_commit(struct tmc_repair *repair, struct tmc_repair_store *store);
-void tmc_repair_store_destroy(struct tmc_repair_store *store);
 
 #endif

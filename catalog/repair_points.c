@@ -7,7 +7,9 @@
  */
 #include "catalog/repair.h"
 
+#include "catalog/blob_set.h"
 #include "catalog/note.h"
+#include "catalog/pack_writer.h"
 #include "catalog/point.h"
 #include "catalog/tree_repair.h"
 #include "common/cleanup.h"
@@ -208,18 +210,23 @@ static int replace_point(struct tmc_repair *repair, struct rewriting *rewriting)
 
 int tmc_repair_replace_points(struct tmc_repair *repair)
 {
+	struct tmc_repo *repo = repair->repo;
 	CLEANUP_FREE struct rewriting *rewritings = NULL;
-	struct tmc_repair_store store = { 0 };
+	struct tmc_blob_set *blobs = tmc_blob_set_create(repo->store, repo->keys, repair->view.indexes,
+							 TMC_BLOB_SET_SLOTS);
+	struct tmc_pack_writer *packs = NULL;
 	size_t nr = 0;
-	int ret = tmc_repair_store_create(repair, repair->view.indexes, &store);
+	int ret = blobs ? tmc_pack_writer_create(repo->store, repo->keys, &packs) :
+			  failure_set(-ENOMEM, "out of memory");
 
 	if (!ret)
-		ret = walk_points(repair, store.blobs, store.packs, &rewritings, &nr);
+		ret = walk_points(repair, blobs, packs, &rewritings, &nr);
 	if (!ret)
-		ret = tmc_repair_store_commit(repair, &store);
+		ret = tmc_blob_set_publish(blobs, packs);
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = replace_point(repair, &rewritings[i]);
-	tmc_repair_store_destroy(&store);
+	tmc_blob_set_destroy(blobs);
+	tmc_pack_writer_destroy(packs);
 	return ret;
 }
 

@@ -198,7 +198,7 @@ int tmc_repo_enter(struct tmc_repo *repo, const char *task)
 	return enter_locked(repo, task);
 }
 
-static int check_writable(const struct tmc_repo *repo)
+int tmc_repo_check_writable(const struct tmc_repo *repo)
 {
 	return repo->ro_compat ? failure_set(-EPROTONOSUPPORT, "a newer Tidemark has changed the "
 					     "repository so that this one may only read it: "
@@ -207,7 +207,7 @@ static int check_writable(const struct tmc_repo *repo)
 
 int tmc_repo_begin_write(struct tmc_repo *repo, const char *task)
 {
-	int ret = check_writable(repo);
+	int ret = tmc_repo_check_writable(repo);
 
 	LOCK_SCOPE(&repo->lock);
 	if (!ret && repo->prunes)
@@ -226,7 +226,7 @@ void tmc_repo_end_write(struct tmc_repo *repo)
 
 int tmc_repo_begin_prune(struct tmc_repo *repo, const char *task)
 {
-	int ret = check_writable(repo);
+	int ret = tmc_repo_check_writable(repo);
 
 	LOCK_SCOPE(&repo->lock);
 	if (!ret && !repo->heeds_sessions)

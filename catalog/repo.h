@@ -43,6 +43,9 @@ struct tmc_repo { /* constant once open and unlocked, as far as nothing else is 
  */
 int tmc_repo_enter(struct tmc_repo *repo, const char *task);
 
+/** Errors: -EPROTONOSUPPORT (only a newer version may write there). */
+int tmc_repo_check_writable(const struct tmc_repo *repo);
+
 /**
  * The same for whoever adds to the repository; ended by tmc_repo_end_write. Errors:
  * also -EPROTONOSUPPORT (only a newer version may write there), -EBUSY (this handle

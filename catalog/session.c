@@ -419,6 +419,8 @@ int tmc_session_list(struct tmc_session *session, struct tmc_session_info **ret_
 	int ret = tmc_session_is_lost(session) ? -ETIMEDOUT : tmc_session_now(session, &now_ns);
 
 	if (!ret)
+		ret = tmc_store_look_afresh(session->store, "sessions");
+	if (!ret)
 		ret = tmc_store_list_names(session->store, "sessions", TMC_SESSION_NAME, &names,
 					   &nr_names);
 	if (ret < 0)

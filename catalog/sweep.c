@@ -59,9 +59,7 @@ static int others_have_left(struct sweep *sweep)
 		CLEANUP_FREE struct tmc_session_info *others = NULL;
 		size_t nr = 0;
 
-		ret = tmc_store_look_afresh(sweep->prune->repo->store, "sessions");
-		if (!ret)
-			ret = tmc_session_list(session, &others, &nr);
+		ret = tmc_session_list(session, &others, &nr);
 		for (size_t i = 0; i < nr && !ret; i++)
 			ret = is_in_the_way(sweep, &others[i]);
 	}
@@ -217,6 +215,16 @@ static int survey(struct sweep *sweep)
 
 /* ---------------------------------------------------------------------- remove */
 
+/* A sweep that was taken for dead must end where repair has put its doom aside. */
+static int check_doom(const struct sweep *sweep)
+{
+	uint64_t ignored;
+	int ret = tmc_store_time(sweep->prune->repo->store, TMC_STORE_DOOM, &sweep->doom->id, &ignored);
+
+	return ret == -ENOENT ? failure_set(-EAGAIN, "what was given up has been taken back while it "
+					    "was being removed: run it again") : ret;
+}
+
 static int remove_list(struct sweep *sweep, enum tmc_store_kind kind,
 		       const struct tmc_id_list *list)
 {
@@ -230,7 +238,9 @@ static int remove_list(struct sweep *sweep, enum tmc_store_kind kind,
 
 		if (kind == TMC_STORE_PACK && tmc_id_list_has(&sweep->staying, &list->ids[i]))
 			continue;
-		ret = tmc_store_remove(store, kind, &list->ids[i]);
+		ret = check_doom(sweep);
+		if (!ret)
+			ret = tmc_store_remove(store, kind, &list->ids[i]);
 		if (!ret)
 			sweep->prune->result->freed_bytes += bytes;
 		first_bytes[first / 64] |= 1ull << first % 64;

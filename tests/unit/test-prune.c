@@ -556,6 +556,40 @@ static void a_handle_that_pruned_backs_up_rightly(void **state)
 	expect_points_from(scene, 1);
 }
 
+/* Repair puts a doom aside that is damaged, while a sweep of it may still be running. */
+static struct scene *disturbed;
+
+static void take_doom_away(enum tmc_store_call call, enum tmc_store_kind kind)
+{
+	struct file_list *files;
+
+	if (call != TMC_STORE_CALL_REMOVE || kind != TMC_STORE_PACK)
+		return;
+	files = calloc(1, sizeof(*files));
+	list_files(disturbed->fixture, "doom", files);
+	for (size_t i = 0; i < files->nr; i++)
+		unlink(files->paths[i]);
+	free(files);
+}
+
+static void a_sweep_ends_where_its_doom_is_gone(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_prune_options options = usual(scene);
+
+	add_version(scene, 0, NR_CHUNKS);
+	add_version(scene, 0, NR_CHUNKS);
+	add_version(scene, 0, NR_CHUNKS);
+	disturbed = scene;
+	tmc_store_hooks.before = take_doom_away;
+	assert_int_equal(prune(scene, 0, 2, &options), -EAGAIN);
+	tmc_store_hooks.before = NULL;
+	assert_int_equal(count_files(scene->fixture, "packs"), 2);
+	prune_now(scene, 0, 0);
+	assert_int_equal(count_files(scene->fixture, "packs"), 1);
+	expect_points_from(scene, 2);
+}
+
 /* --------------------------------------------------------------------- generation */
 
 static void the_generation_does_not_fall_with_the_newest_points(void **state)
@@ -892,6 +926,7 @@ int main(void)
 		T(who_reads_what_is_doomed_is_waited_for),
 		T(what_is_doomed_and_needed_again_is_rescued),
 		T(a_handle_that_pruned_backs_up_rightly),
+		T(a_sweep_ends_where_its_doom_is_gone),
 		T(the_generation_does_not_fall_with_the_newest_points),
 		T(what_cannot_be_done_is_refused),
 		T(a_point_twice_in_the_list_goes_once),
