@@ -3,14 +3,17 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Reading a whole point. The caller's thread walks the tree, looks up places and
- * plans reads, a bounded window of chunks at a time; workers read, decode, verify
- * and deliver. Memory does not depend on the size of the point. A chunk that is
+ * plans reads, a few stripes of the volume at a time; workers read in the order of
+ * the packs, decode and verify each chunk into its stripe, and deliver a stripe
+ * when it is complete. So both the packs and the volume see large requests, however
+ * scattered a point lies, and memory does not depend on its size. A chunk that is
  * damaged where the plan says is looked for at its other places, if it has any.
  */
 #include "catalog/blob_read.h"
 #include "catalog/point.h"
 #include "catalog/read_plan.h"
 #include "catalog/repo.h"
+#include "catalog/stripe.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/first_failure.h"
@@ -24,12 +27,17 @@
 #define WORKERS_MAX 16
 #define PAGE_BYTES  4096
 
+#define STRIPES_PLANNED 16u
+#define STRIPES         (2 * STRIPES_PLANNED)
+static_assert(STRIPES_PLANNED * TMC_STRIPE_CHUNKS_MAX <= TMC_PLAN_PIECES, "a plan holds them");
+
 struct extract {
 	struct tmc_repo *repo;
 	const struct tmc_sink *sink;
 	struct tmc_tree tree;
 	struct first_failure failure;
-	struct queue *reads; /* from the planner to the workers */
+	struct queue *reads;             /* from the planner to the workers */
+	struct tmc_stripe_pool *stripes; /* closed by a failure: nobody waits for more */
 	pthread_mutex_t progress_lock; /* done_bytes, calls of progress */
 	uint64_t done_bytes;
 };
@@ -44,43 +52,53 @@ static void add_progress(struct extract *extract, uint64_t bytes)
 				extract->tree.volume_bytes);
 }
 
+static void fail(struct extract *extract, int error)
+{
+	first_failure_note(&extract->failure, error);
+	tmc_stripe_pool_close(extract->stripes);
+}
+
 /* ---------------------------------------------------------------------- worker */
 
 struct worker {
 	struct extract *extract;
 	struct tmc_blob_coder *coder;
-	uint8_t *disk;      /* one read, and slack */
+	uint8_t *disk;       /* one read, and slack */
 	const uint8_t *data; /* where in it the read begins */
-	uint8_t *single;    /* one blob, read from another place */
-	uint8_t *run;       /* plain chunks, contiguous in the volume */
-	uint64_t run_chunk; /* the first of them */
-	uint32_t nr_run;
-	size_t run_bytes;
+	uint8_t *single;     /* one blob, read from another place */
 };
 
-static int flush_run(struct worker *worker)
+static int deliver_run(struct extract *extract, const struct tmc_stripe *stripe, uint32_t nth,
+		       uint32_t nr)
 {
-	struct extract *extract = worker->extract;
-	size_t bytes = worker->run_bytes;
+	uint64_t chunk = stripe->first_chunk + nth;
+	size_t bytes = (size_t)tmc_tree_bytes(&extract->tree, chunk, nr);
 	int ret = 0;
 
-	worker->run_bytes = 0;
-	worker->nr_run = 0;
-	if (!bytes)
-		return 0;
 	if (extract->sink->data)
-		ret = extract->sink->data(extract->sink->context,
-					  worker->run_chunk * extract->tree.chunk_bytes,
-					  worker->run, bytes);
+		ret = extract->sink->data(extract->sink->context, chunk * extract->tree.chunk_bytes,
+					  tmc_stripe_room(stripe, &extract->tree, chunk), bytes);
 	if (!ret)
 		add_progress(extract, bytes);
+	return ret;
+}
+
+static int deliver_stripe(struct extract *extract, struct tmc_stripe *stripe)
+{
+	uint32_t nth = 0, nr;
+	int ret = 0;
+
+	for (; !ret && (nr = tmc_stripe_run(stripe, &nth)); nth += nr)
+		ret = deliver_run(extract, stripe, nth, nr);
+	if (!ret)
+		tmc_stripe_put(extract->stripes, stripe);
 	return ret;
 }
 
 static int decode_piece(struct worker *worker, const struct tmc_read *read, bool was_read,
 			const struct tmc_piece *piece, const char *what)
 {
-	uint8_t *raw = worker->run + worker->run_bytes;
+	uint8_t *raw = tmc_stripe_room(piece->stripe, &worker->extract->tree, piece->chunk);
 	struct tmc_blob blob;
 	char text[TMC_STORE_TEXT];
 	int ret = -EBADMSG;
@@ -100,23 +118,15 @@ static int do_piece(struct worker *worker, const struct tmc_read *read, bool was
 {
 	const struct tmc_tree *tree = &worker->extract->tree;
 	uint32_t bytes = tmc_tree_chunk_bytes(tree, piece->chunk);
-	int ret = 0;
+	int ret;
 
 	if (piece->blob.raw_bytes != bytes)
 		return failure_set(-EBADMSG, "%s is damaged: the chunk at byte %u has another "
 				   "length than its volume needs", what, piece->offset);
-	if (worker->nr_run && (piece->chunk != worker->run_chunk + worker->nr_run ||
-			       worker->run_bytes + bytes > TMC_BUFFER_BYTES))
-		ret = flush_run(worker);
-	if (!ret)
-		ret = decode_piece(worker, read, was_read, piece, what);
+	ret = decode_piece(worker, read, was_read, piece, what);
 	if (ret < 0)
 		return ret;
-	if (!worker->nr_run)
-		worker->run_chunk = piece->chunk;
-	worker->nr_run++;
-	worker->run_bytes += bytes;
-	return 0;
+	return tmc_stripe_have(piece->stripe) ? deliver_stripe(worker->extract, piece->stripe) : 0;
 }
 
 static int do_read(struct worker *worker, const struct tmc_read *read)
@@ -135,7 +145,7 @@ static int do_read(struct worker *worker, const struct tmc_read *read)
 	tmc_pack_describe(packs, &read->pack, text);
 	for (uint32_t i = 0; i < read->nr_pieces && !ret; i++)
 		ret = do_piece(worker, read, was_read, &read->pieces[i], text);
-	return ret ? ret : flush_run(worker);
+	return ret;
 }
 
 static int init_worker(struct worker *worker)
@@ -146,8 +156,7 @@ static int init_worker(struct worker *worker)
 	worker->coder = tmc_blob_coder_create(limits, worker->extract->repo->keys);
 	worker->single = malloc(tmc_limits_disk_bytes(limits));
 	worker->disk = aligned_alloc(PAGE_BYTES, disk_bytes - disk_bytes % PAGE_BYTES + PAGE_BYTES);
-	worker->run = aligned_alloc(PAGE_BYTES, TMC_BUFFER_BYTES);
-	if (!worker->coder || !worker->single || !worker->disk || !worker->run)
+	if (!worker->coder || !worker->single || !worker->disk)
 		return failure_set(-ENOMEM, "out of memory");
 	return 0;
 }
@@ -159,20 +168,19 @@ static void *worker_thread(void *context)
 	struct tmc_read *read;
 
 	if (init_worker(&worker) < 0)
-		first_failure_note(failure, -ENOMEM);
+		fail(worker.extract, -ENOMEM);
 	while ((read = queue_pop(worker.extract->reads))) {
 		int ret = first_failure_get(failure);
 
 		if (!ret)
 			ret = do_read(&worker, read);
 		if (ret < 0)
-			first_failure_note(failure, ret);
+			fail(worker.extract, ret);
 		free(read);
 	}
 	tmc_blob_coder_destroy(worker.coder);
 	free(worker.single);
 	free(worker.disk);
-	free(worker.run);
 	return NULL;
 }
 
@@ -182,6 +190,9 @@ struct planner {
 	struct extract *extract;
 	struct tmc_node_reader *reader;
 	struct tmc_read_plan *plan;
+	struct tmc_stripe *stripe; /* the plan's latest, or NULL */
+	uint32_t nr_stripes;       /* of the plan */
+	uint32_t nr_max;           /* this time; twice as many each: the first byte comes soon */
 	struct tmc_id *ids;  /* fan_out for each level: the nodes on the way down */
 	struct tmc_id same;  /* special id of the range below */
 	uint64_t same_first, same_nr;
@@ -198,6 +209,10 @@ static int dispatch(struct planner *planner)
 	       (ret = tmc_read_plan_next(planner->plan, &read)) > 0)
 		queue_push(extract->reads, read);
 	tmc_read_plan_clear(planner->plan);
+	planner->stripe = NULL;
+	planner->nr_stripes = 0;
+	if (planner->nr_max < STRIPES_PLANNED)
+		planner->nr_max *= 2;
 	return ret;
 }
 
@@ -237,17 +252,33 @@ static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const
 	return ret;
 }
 
+/* Waits at most for the stripes of earlier plans: all are dispatched, and fit beside this one. */
+static int next_stripe(struct planner *planner, uint64_t first_chunk)
+{
+	struct extract *extract = planner->extract;
+	int ret = planner->nr_stripes == planner->nr_max ? dispatch(planner) : 0;
+
+	if (ret < 0)
+		return ret;
+	planner->stripe = tmc_stripe_get(extract->stripes, first_chunk);
+	planner->nr_stripes++;
+	return planner->stripe ? 0 : first_failure_get(&extract->failure);
+}
+
 static int plan_chunk(struct planner *planner, uint64_t chunk, const struct tmc_id *id)
 {
+	struct extract *extract = planner->extract;
+	uint64_t first = chunk - chunk % (TMC_BUFFER_BYTES / extract->tree.chunk_bytes);
 	struct tmc_location location;
-	int ret;
+	int ret = tmc_index_set_find(extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
 
-	ret = tmc_index_set_find(planner->extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
-	if (!ret && !tmc_read_plan_add(planner->plan, chunk, &location)) {
-		ret = dispatch(planner);
-		tmc_read_plan_add(planner->plan, chunk, &location);
-	}
-	return ret;
+	if (!ret && (!planner->stripe || planner->stripe->first_chunk != first))
+		ret = next_stripe(planner, first);
+	if (ret < 0)
+		return ret;
+	tmc_stripe_want(planner->stripe, chunk);
+	tmc_read_plan_add(planner->plan, chunk, planner->stripe, &location);
+	return 0;
 }
 
 static int plan_node(struct planner *planner, uint32_t level, uint64_t node,
@@ -285,7 +316,7 @@ static int plan_point(struct extract *extract)
 	CLEANUP_FREE struct tmc_id *ids = malloc((size_t)tree->levels * tree->fan_out *
 						 sizeof(*ids));
 	struct planner planner = {
-		.extract = extract, .reader = reader, .plan = plan, .ids = ids,
+		.extract = extract, .reader = reader, .plan = plan, .nr_max = 1, .ids = ids,
 	};
 	int ret;
 
@@ -317,17 +348,20 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsi
 	first_failure_init(&extract.failure);
 	pthread_mutex_init(&extract.progress_lock, NULL);
 	extract.reads = queue_create(2 * threads_nr(nr_workers, WORKERS_MAX));
-	if (!extract.reads)
-		return failure_set(-ENOMEM, "out of memory");
-	ret = threads_start(nr_workers, WORKERS_MAX, worker_thread, &extract, &threads);
+	extract.stripes = tmc_stripe_pool_create(STRIPES);
+	ret = extract.reads && extract.stripes ? 0 : -ENOMEM;
+	if (!ret)
+		ret = threads_start(nr_workers, WORKERS_MAX, worker_thread, &extract, &threads);
 	if (ret < 0)
 		failure_set(ret, "cannot start to read: %s", strerror(-ret));
 	else
 		ret = plan_point(&extract);
 	if (ret < 0)
 		first_failure_note(&extract.failure, ret);
-	queue_close(extract.reads);
+	if (extract.reads)
+		queue_close(extract.reads);
 	threads_join(threads);
 	queue_destroy(extract.reads);
+	tmc_stripe_pool_destroy(extract.stripes);
 	return first_failure_get(&extract.failure);
 }

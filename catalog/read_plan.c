@@ -2,8 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Packs are taken in the order in which the volume needs them, so that writing
- * goes through the volume about once. Neighbours with a small gap between them
+ * Packs are taken in the order in which the volume needs them, so that its stripes
+ * get complete soon after each other. Neighbours with a small gap between them
  * are read together: reading 64 KiB more is cheaper than a second request.
  */
 #include "catalog/read_plan.h"
@@ -19,7 +19,6 @@
 
 struct tmc_read_plan {
 	uint32_t nr_pieces, next;
-	uint32_t nr_max; /* of pieces, this time */
 	uint32_t nr_packs;
 	struct tmc_piece pieces[TMC_PLAN_PIECES];
 	struct tmc_id packs[TMC_PLAN_PIECES]; /* by order */
@@ -28,11 +27,7 @@ struct tmc_read_plan {
 
 struct tmc_read_plan *tmc_read_plan_create(void)
 {
-	struct tmc_read_plan *plan = calloc(1, sizeof(*plan));
-
-	if (plan)
-		plan->nr_max = TMC_PLAN_FIRST;
-	return plan;
+	return calloc(1, sizeof(struct tmc_read_plan));
 }
 
 void tmc_read_plan_destroy(struct tmc_read_plan *plan)
@@ -49,25 +44,22 @@ static uint32_t *slot_of_pack(struct tmc_read_plan *plan, const struct tmc_id *p
 	return &plan->slots[i];
 }
 
-bool tmc_read_plan_add(struct tmc_read_plan *plan, uint64_t chunk,
+void tmc_read_plan_add(struct tmc_read_plan *plan, uint64_t chunk, struct tmc_stripe *stripe,
 		       const struct tmc_location *location)
 {
-	uint32_t *slot;
+	uint32_t *slot = slot_of_pack(plan, &location->pack);
 
-	if (plan->nr_pieces == plan->nr_max)
-		return false;
-	slot = slot_of_pack(plan, &location->pack);
 	if (!*slot) {
 		plan->packs[plan->nr_packs] = location->pack;
 		*slot = ++plan->nr_packs;
 	}
 	plan->pieces[plan->nr_pieces++] = (struct tmc_piece){
 		.chunk = chunk,
+		.stripe = stripe,
 		.pack_order = *slot - 1,
 		.offset = location->entry.offset,
 		.blob = location->entry.blob,
 	};
-	return true;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -146,8 +138,6 @@ int tmc_read_plan_next(struct tmc_read_plan *plan, struct tmc_read **ret_read)
 
 void tmc_read_plan_clear(struct tmc_read_plan *plan)
 {
-	if (plan->nr_max < TMC_PLAN_PIECES)
-		plan->nr_max *= 2;
 	plan->nr_pieces = 0;
 	plan->nr_packs = 0;
 	plan->next = 0;

@@ -10,8 +10,11 @@
 
 #include "catalog/index_set.h"
 
+struct tmc_stripe;
+
 struct tmc_piece { /* one chunk of the volume */
 	uint64_t chunk;
+	struct tmc_stripe *stripe; /* that it goes to */
 	uint32_t pack_order; /* the plan's packs in the order of their first chunk */
 	uint32_t offset;
 	struct tmc_blob blob;
@@ -26,8 +29,7 @@ struct tmc_read {
 	struct tmc_piece pieces[]; /* sorted by chunk */
 };
 
-#define TMC_PLAN_FIRST  64u /* pieces; twice as many each time it is cleared: the first byte comes soon */
-#define TMC_PLAN_PIECES 16384u
+#define TMC_PLAN_PIECES 4096u
 #define TMC_READ_BYTES  (1u << 20) /* a read is larger only for one larger blob */
 
 struct tmc_read_plan; /**< one thread's */
@@ -35,8 +37,8 @@ struct tmc_read_plan; /**< one thread's */
 struct tmc_read_plan *tmc_read_plan_create(void);
 void tmc_read_plan_destroy(struct tmc_read_plan *plan);
 
-/** False when the plan is full. */
-bool tmc_read_plan_add(struct tmc_read_plan *plan, uint64_t chunk,
+/** At most TMC_PLAN_PIECES. */
+void tmc_read_plan_add(struct tmc_read_plan *plan, uint64_t chunk, struct tmc_stripe *stripe,
 		       const struct tmc_location *location);
 
 /** Sort; then next gives the reads, each freed with free(): 1, 0 at the end, -ENOMEM. */

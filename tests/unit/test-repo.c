@@ -301,17 +301,21 @@ static void an_ambiguous_name_is_refused(void **state)
 
 static int failing_data(void *context, uint64_t offset, const void *data, size_t bytes)
 {
+	usleep(100000); /* until all that may be under way is */
 	return -ENOSPC;
 }
 
+/* Of a volume that is larger than what is under way at a time: nobody waits for ever. */
 static void a_sinks_error_ends_the_extraction(void **state)
 {
 	struct fixture *fixture = *state;
-	struct tmc_repo *repo = make_repo(fixture->path, 4096);
-	struct model *model = model_mixed(100 * 4096, 4096);
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct model *model = model_create(80 * 1048576, 65536);
 	struct tmc_sink sink = { .data = failing_data };
 	struct tmc_point point;
 
+	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk++)
+		model_fill(model, chunk, CONTENT_ALMOST_ZERO);
 	assert_success(model_backup(repo, model, NULL, NULL, 1, &point));
 	assert_int_equal(tmc_point_extract(repo, &point, 2, &sink), -ENOSPC);
 	model_destroy(model);

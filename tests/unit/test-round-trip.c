@@ -276,6 +276,34 @@ static void more_than_one_pack(void **state)
 	round_trip(*state, model);
 }
 
+static int count_call(void *context, uint64_t offset, const void *data, size_t bytes)
+{
+	atomic_fetch_add((atomic_uint *)context, 1);
+	return 0;
+}
+
+static void scattered_chunks_come_together(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 65536);
+	struct model *model = model_create(20 * 1048576 + 7, 65536);
+	struct tmc_point first, second;
+	atomic_uint nr_calls = 0;
+	const struct tmc_sink sink = { .data = count_call, .context = &nr_calls };
+
+	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk++)
+		model_fill(model, chunk, CONTENT_TEXT);
+	assert_success(model_backup(repo, model, NULL, NULL, 1, &first));
+	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk += 2)
+		model_fill(model, chunk, CONTENT_TEXT);
+	assert_success(model_backup(repo, model, NULL, NULL, 2, &second));
+	assert_success(tmc_point_extract(repo, &second, 2, &sink));
+	assert_int_equal(nr_calls, 21);
+	assert_point_equals(repo, &second, model);
+	model_destroy(model);
+	tmc_repo_close(repo);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -295,6 +323,7 @@ int main(void)
 		T(a_buffer_of_which_some_chunks_count),
 		T(chunks_from_several_threads),
 		T(more_than_one_pack),
+		T(scattered_chunks_come_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Who brings the last missing chunk delivers the stripe: the count goes down with
+ * release and acquire, so that the others' chunks are seen by then.
+ */
+#include "catalog/stripe.h"
+
+#include "catalog/tree.h"
+#include "common/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE_BYTES (2u << 20)
+
+struct tmc_stripe_pool {
+	struct queue *free;
+	uint8_t *data; /* all stripes' */
+	struct tmc_stripe stripes[];
+};
+
+struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr)
+{
+	struct tmc_stripe_pool *pool = calloc(1, sizeof(*pool) + nr * sizeof(*pool->stripes));
+
+	if (!pool)
+		return NULL;
+	pool->free = queue_create(nr);
+	pool->data = aligned_alloc(HUGE_PAGE_BYTES, nr * TMC_BUFFER_BYTES);
+	if (!pool->free || !pool->data) {
+		tmc_stripe_pool_destroy(pool);
+		return NULL;
+	}
+	madvise(pool->data, nr * TMC_BUFFER_BYTES, MADV_HUGEPAGE);
+	for (size_t i = 0; i < nr; i++) {
+		pool->stripes[i].data = pool->data + i * TMC_BUFFER_BYTES;
+		queue_push(pool->free, &pool->stripes[i]);
+	}
+	return pool;
+}
+
+void tmc_stripe_pool_destroy(struct tmc_stripe_pool *pool)
+{
+	if (!pool)
+		return;
+	free(pool->data);
+	queue_destroy(pool->free);
+	free(pool);
+}
+
+struct tmc_stripe *tmc_stripe_get(struct tmc_stripe_pool *pool, uint64_t first_chunk)
+{
+	struct tmc_stripe *stripe = queue_pop(pool->free);
+
+	if (!stripe)
+		return NULL;
+	stripe->first_chunk = first_chunk;
+	memset(stripe->wanted, 0, sizeof(stripe->wanted));
+	atomic_store(&stripe->nr_missing, 0);
+	return stripe;
+}
+
+void tmc_stripe_put(struct tmc_stripe_pool *pool, struct tmc_stripe *stripe)
+{
+	queue_push(pool->free, stripe);
+}
+
+void tmc_stripe_pool_close(struct tmc_stripe_pool *pool)
+{
+	queue_close(pool->free);
+}
+
+void tmc_stripe_want(struct tmc_stripe *stripe, uint64_t chunk)
+{
+	uint64_t nth = chunk - stripe->first_chunk;
+
+	stripe->wanted[nth / 64] |= 1ull << nth % 64;
+	atomic_fetch_add(&stripe->nr_missing, 1);
+}
+
+uint8_t *tmc_stripe_room(const struct tmc_stripe *stripe, const struct tmc_tree *tree,
+			 uint64_t chunk)
+{
+	return stripe->data + (chunk - stripe->first_chunk) * tree->chunk_bytes;
+}
+
+bool tmc_stripe_have(struct tmc_stripe *stripe)
+{
+	return atomic_fetch_sub(&stripe->nr_missing, 1) == 1;
+}
+
+static bool is_wanted(const struct tmc_stripe *stripe, uint32_t nth)
+{
+	return nth < TMC_STRIPE_CHUNKS_MAX && stripe->wanted[nth / 64] >> nth % 64 & 1;
+}
+
+uint32_t tmc_stripe_run(const struct tmc_stripe *stripe, uint32_t *nth)
+{
+	uint32_t nr = 0;
+
+	while (*nth < TMC_STRIPE_CHUNKS_MAX && !is_wanted(stripe, *nth))
+		(*nth)++;
+	while (is_wanted(stripe, *nth + nr))
+		nr++;
+	return nr;
+}
