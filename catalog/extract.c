@@ -27,9 +27,8 @@
 #define WORKERS_MAX 16
 #define PAGE_BYTES  4096
 
-#define STRIPES_PLANNED 16u
-#define STRIPES         (2 * STRIPES_PLANNED)
-static_assert(STRIPES_PLANNED * TMC_STRIPE_CHUNKS_MAX <= TMC_PLAN_PIECES, "a plan holds them");
+#define PLANNED_BYTES (16u << 20) /* of the volume, by one plan; twice that is in memory */
+static_assert(PLANNED_BYTES / TMC_CHUNK_BYTES_MIN <= TMC_PLAN_PIECES, "a plan holds them");
 
 struct extract {
 	struct tmc_repo *repo;
@@ -198,6 +197,14 @@ struct planner {
 	uint64_t same_first, same_nr;
 };
 
+/* Stripes of one plan, a power of two. */
+static uint32_t nr_planned(const struct tmc_repo *repo)
+{
+	uint32_t chunk_bytes = repo->limits.chunk_bytes;
+
+	return PLANNED_BYTES / chunk_bytes / tmc_stripe_chunks(chunk_bytes);
+}
+
 static int dispatch(struct planner *planner)
 {
 	struct extract *extract = planner->extract;
@@ -211,7 +218,7 @@ static int dispatch(struct planner *planner)
 	tmc_read_plan_clear(planner->plan);
 	planner->stripe = NULL;
 	planner->nr_stripes = 0;
-	if (planner->nr_max < STRIPES_PLANNED)
+	if (planner->nr_max < nr_planned(extract->repo))
 		planner->nr_max *= 2;
 	return ret;
 }
@@ -268,7 +275,7 @@ static int next_stripe(struct planner *planner, uint64_t first_chunk)
 static int plan_chunk(struct planner *planner, uint64_t chunk, const struct tmc_id *id)
 {
 	struct extract *extract = planner->extract;
-	uint64_t first = chunk - chunk % (TMC_BUFFER_BYTES / extract->tree.chunk_bytes);
+	uint64_t first = chunk - chunk % tmc_stripe_chunks(extract->tree.chunk_bytes);
 	struct tmc_location location;
 	int ret = tmc_index_set_find(extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
 
@@ -348,7 +355,7 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsi
 	first_failure_init(&extract.failure);
 	pthread_mutex_init(&extract.progress_lock, NULL);
 	extract.reads = queue_create(2 * threads_nr(nr_workers, WORKERS_MAX));
-	extract.stripes = tmc_stripe_pool_create(STRIPES);
+	extract.stripes = tmc_stripe_pool_create(2 * nr_planned(repo), repo->limits.chunk_bytes);
 	ret = extract.reads && extract.stripes ? 0 : -ENOMEM;
 	if (!ret)
 		ret = threads_start(nr_workers, WORKERS_MAX, worker_thread, &extract, &threads);

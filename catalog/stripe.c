@@ -11,7 +11,6 @@
 #include "common/queue.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE_BYTES (2u << 20)
@@ -22,21 +21,29 @@ struct tmc_stripe_pool {
 	struct tmc_stripe stripes[];
 };
 
-struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr)
+uint32_t tmc_stripe_chunks(uint32_t chunk_bytes)
 {
+	uint32_t nr = TMC_BUFFER_BYTES / chunk_bytes;
+
+	return nr < TMC_STRIPE_CHUNKS_MAX ? nr : TMC_STRIPE_CHUNKS_MAX;
+}
+
+struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr, uint32_t chunk_bytes)
+{
+	size_t stripe_bytes = (size_t)tmc_stripe_chunks(chunk_bytes) * chunk_bytes;
 	struct tmc_stripe_pool *pool = calloc(1, sizeof(*pool) + nr * sizeof(*pool->stripes));
 
 	if (!pool)
 		return NULL;
 	pool->free = queue_create(nr);
-	pool->data = aligned_alloc(HUGE_PAGE_BYTES, nr * TMC_BUFFER_BYTES);
+	pool->data = aligned_alloc(HUGE_PAGE_BYTES, nr * stripe_bytes);
 	if (!pool->free || !pool->data) {
 		tmc_stripe_pool_destroy(pool);
 		return NULL;
 	}
-	madvise(pool->data, nr * TMC_BUFFER_BYTES, MADV_HUGEPAGE);
+	madvise(pool->data, nr * stripe_bytes, MADV_HUGEPAGE);
 	for (size_t i = 0; i < nr; i++) {
-		pool->stripes[i].data = pool->data + i * TMC_BUFFER_BYTES;
+		pool->stripes[i].data = pool->data + i * stripe_bytes;
 		queue_push(pool->free, &pool->stripes[i]);
 	}
 	return pool;
@@ -58,7 +65,7 @@ struct tmc_stripe *tmc_stripe_get(struct tmc_stripe_pool *pool, uint64_t first_c
 	if (!stripe)
 		return NULL;
 	stripe->first_chunk = first_chunk;
-	memset(stripe->wanted, 0, sizeof(stripe->wanted));
+	stripe->wanted = 0;
 	atomic_store(&stripe->nr_missing, 0);
 	return stripe;
 }
@@ -75,9 +82,7 @@ void tmc_stripe_pool_close(struct tmc_stripe_pool *pool)
 
 void tmc_stripe_want(struct tmc_stripe *stripe, uint64_t chunk)
 {
-	uint64_t nth = chunk - stripe->first_chunk;
-
-	stripe->wanted[nth / 64] |= 1ull << nth % 64;
+	stripe->wanted |= 1ull << (chunk - stripe->first_chunk);
 	atomic_fetch_add(&stripe->nr_missing, 1);
 }
 
@@ -94,7 +99,7 @@ bool tmc_stripe_have(struct tmc_stripe *stripe)
 
 static bool is_wanted(const struct tmc_stripe *stripe, uint32_t nth)
 {
-	return nth < TMC_STRIPE_CHUNKS_MAX && stripe->wanted[nth / 64] >> nth % 64 & 1;
+	return nth < TMC_STRIPE_CHUNKS_MAX && stripe->wanted >> nth & 1;
 }
 
 uint32_t tmc_stripe_run(const struct tmc_stripe *stripe, uint32_t *nth)

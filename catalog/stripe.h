@@ -2,8 +2,9 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * A mebibyte of a volume that is put together from chunks which come in the order
- * of the packs, by several threads, so that it can be written in one go.
+ * A part of a volume, a mebibyte or 64 chunks, that is put together from chunks which
+ * come in the order of the packs, by several threads, so that it can be written in one
+ * go. Not more chunks, for the first one is looked up in whole before anything is read.
  */
 #ifndef CATALOG_STRIPE_H
 #define CATALOG_STRIPE_H
@@ -12,20 +13,23 @@
 
 #include <stdatomic.h>
 
-#define TMC_STRIPE_CHUNKS_MAX (TMC_BUFFER_BYTES / TMC_CHUNK_BYTES_MIN)
+#define TMC_STRIPE_CHUNKS_MAX 64u
 
 struct tmc_tree;
 
 struct tmc_stripe {
-	uint8_t *data; /* page-aligned, TMC_BUFFER_BYTES */
+	uint8_t *data; /* page-aligned, room for tmc_stripe_chunks() */
 	uint64_t first_chunk;
-	uint64_t wanted[TMC_STRIPE_CHUNKS_MAX / 64]; /* constant once the first piece is read */
+	uint64_t wanted; /* bit n: chunk first_chunk + n; constant once the first piece is read */
 	atomic_uint nr_missing;
 };
 
+/** How many chunks of this size a stripe has; the first is a multiple of that. */
+uint32_t tmc_stripe_chunks(uint32_t chunk_bytes);
+
 struct tmc_stripe_pool;
 
-struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr);
+struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr, uint32_t chunk_bytes);
 void tmc_stripe_pool_destroy(struct tmc_stripe_pool *pool);
 
 /** One that nobody has; waits. NULL: the pool was closed, which a failure does. */
