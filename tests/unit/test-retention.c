@@ -728,13 +728,12 @@ static void applied_twice_nothing_more_goes(void **state)
 	}
 }
 
-/* Quadratic, it would take minutes under the sanitizers. */
+/* Quadratic, it would take longer than the harness waits. */
 static void many_points_of_one_volume_and_one_group_take_no_time(void **state)
 {
-	enum { NR = 40000 };
+	enum { NR = 200000 };
 	struct tmc_point *points = calloc(NR, sizeof(*points));
 	uint32_t *reasons = calloc(NR, sizeof(*reasons));
-	clock_t began = clock();
 	unsigned int nr_hours = 0;
 
 	assert_non_null(points);
@@ -743,14 +742,13 @@ static void many_points_of_one_volume_and_one_group_take_no_time(void **state)
 		points[i].cut_time_ns = utc(2020, 1, 1, 0, 0) + i * 30 * MINUTE;
 		strcpy(points[i].volume.volume_id, "a");
 		if (i % 2)
-			strcpy(points[i].group, "00000000000000000000000000000000-20000");
+			strcpy(points[i].group, "00000000000000000000000000000000-100000");
 	}
 	assert_int_equal(tmc_retention_apply(RULES(.hourly = UINT32_MAX), points, NR, NULL, 0,
 					     points[NR - 1].cut_time_ns, reasons), 0);
 	for (size_t i = 0; i < NR; i++)
 		nr_hours += !!reasons[i];
 	assert_int_equal(nr_hours, NR / 2);
-	assert_true(clock() - began < 10 * CLOCKS_PER_SEC);
 	free(reasons);
 	free(points);
 }
