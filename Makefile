@@ -133,12 +133,11 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 
 # ------------------------------------------------------------------------ tests
 # These once more, with every repository in them encrypted.
-unit_encrypted := backup check copy damage index-merge note repair repair-doom round-trip
+unit_encrypted := backup check copy damage index-merge note prune repair repair-doom round-trip
 
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
-	  tests/unit/test-prune-cli
-	$(Q)TIDEMARK_UNIT_ENCRYPTED=1 tests/unit/run $(unit_encrypted:%=$(B)/unit/test-%)
+	  tests/unit/test-prune-cli --encrypted $(unit_encrypted:%=$(B)/unit/test-%)
 
 # Both contracts must suit programs of either language.
 contracts := include/uapi/tidemark.h include/tidemark.h

@@ -108,8 +108,8 @@ static struct tmc_prune_options usual(struct scene *scene)
 }
 
 /* Give up points first to end - 1; 0 of them: only what is of no use goes. */
-static int prune(struct scene *scene, unsigned int first, unsigned int end,
-		 const struct tmc_prune_options *usual_options)
+static int prune_as_open(struct scene *scene, unsigned int first, unsigned int end,
+			 const struct tmc_prune_options *usual_options)
 {
 	struct tmc_prune_options options = *usual_options;
 	struct tmc_id ids[POINTS];
@@ -119,8 +119,14 @@ static int prune(struct scene *scene, unsigned int first, unsigned int end,
 	options.points = ids;
 	options.nr_points = end - first;
 	scene->said[0] = '\0';
-	reopen(scene);
 	return tmc_prune(scene->repo, &options, &scene->result);
+}
+
+static int prune(struct scene *scene, unsigned int first, unsigned int end,
+		 const struct tmc_prune_options *options)
+{
+	reopen(scene);
+	return prune_as_open(scene, first, end, options);
 }
 
 static void prune_now(struct scene *scene, unsigned int first, unsigned int end)
@@ -787,9 +793,10 @@ static void let_lists_be_wrong(struct scene *scene, void (*prepare)(struct scene
 		for (int at = 1, met = 1; met; at++) {
 			start_over(scene);
 			prepare(scene);
+			reopen(scene);
 			listing.at = at;
 			tmc_store_hooks.listed = faulty_list;
-			nr_failed += prune(scene, 0, nr, &options) < 0;
+			nr_failed += prune_as_open(scene, 0, nr, &options) < 0;
 			met = listing.at < 1;
 			tmc_store_hooks.listed = NULL;
 			nr_runs++;
