@@ -340,6 +340,16 @@ static int plan_point(struct extract *extract)
 	return ret ? ret : dispatch(&planner);
 }
 
+/* A small volume needs no more than it has. */
+static struct tmc_stripe_pool *create_stripes(const struct extract *extract)
+{
+	uint32_t chunk_bytes = extract->repo->limits.chunk_bytes;
+	uint64_t nr = extract->tree.nr_chunks / tmc_stripe_chunks(chunk_bytes) + 1;
+	uint32_t nr_max = 2 * nr_planned(extract->repo);
+
+	return tmc_stripe_pool_create(nr < nr_max ? (size_t)nr : nr_max, chunk_bytes);
+}
+
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
 		      const struct tmc_sink *sink)
 {
@@ -355,7 +365,7 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsi
 	first_failure_init(&extract.failure);
 	pthread_mutex_init(&extract.progress_lock, NULL);
 	extract.reads = queue_create(2 * threads_nr(nr_workers, WORKERS_MAX));
-	extract.stripes = tmc_stripe_pool_create(2 * nr_planned(repo), repo->limits.chunk_bytes);
+	extract.stripes = create_stripes(&extract);
 	ret = extract.reads && extract.stripes ? 0 : -ENOMEM;
 	if (!ret)
 		ret = threads_start(nr_workers, WORKERS_MAX, worker_thread, &extract, &threads);

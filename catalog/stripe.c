@@ -32,16 +32,18 @@ struct tmc_stripe_pool *tmc_stripe_pool_create(size_t nr, uint32_t chunk_bytes)
 {
 	size_t stripe_bytes = (size_t)tmc_stripe_chunks(chunk_bytes) * chunk_bytes;
 	struct tmc_stripe_pool *pool = calloc(1, sizeof(*pool) + nr * sizeof(*pool->stripes));
+	size_t bytes = nr * stripe_bytes;
 
+	bytes += (HUGE_PAGE_BYTES - bytes % HUGE_PAGE_BYTES) % HUGE_PAGE_BYTES;
 	if (!pool)
 		return NULL;
 	pool->free = queue_create(nr);
-	pool->data = aligned_alloc(HUGE_PAGE_BYTES, nr * stripe_bytes);
+	pool->data = aligned_alloc(HUGE_PAGE_BYTES, bytes);
 	if (!pool->free || !pool->data) {
 		tmc_stripe_pool_destroy(pool);
 		return NULL;
 	}
-	madvise(pool->data, nr * stripe_bytes, MADV_HUGEPAGE);
+	madvise(pool->data, bytes, MADV_HUGEPAGE);
 	for (size_t i = 0; i < nr; i++) {
 		pool->stripes[i].data = pool->data + i * stripe_bytes;
 		queue_push(pool->free, &pool->stripes[i]);
