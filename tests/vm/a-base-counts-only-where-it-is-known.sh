@@ -3,7 +3,8 @@
 # Copyright (C) 2026 the Tidemark authors
 #
 # What the module tracked is used only by the repository that it is relative to:
-# another repository, another volume on the same disk, or --full read everything.
+# another repository, another volume on the same disk, a point that was given up, or
+# --full read everything.
 # Every point is exact, and what was known is stored once.
 #
 # vm: disks=96M,96M,512M mem=640 timeout=300
@@ -54,6 +55,18 @@ backed_up full "$one"
 change 50
 backed_up incremental "$one"
 backed_up full "$one" --full
+
+# A prune leaves the newest point, so what was tracked since counts; a point that was given
+# up is no base.
+check tidemark prune -r "$one" --keep-last 1 --grace 0h
+[ "$(tidemark points -r "$one" --json | jq '.points | length')" -eq 1 ] || fail "more than one is left"
+change 52
+backed_up incremental "$one"
+check tidemark forget latest -r "$one"
+change 54
+backed_up full "$one"
+change 56
+backed_up incremental "$one"
 
 # Attached again: nothing is known, everything is read, little is stored.
 check tidemark detach /dev/vda
