@@ -168,17 +168,19 @@ static void get_machine(struct machine *machine)
 	text_file_line(machine->boot, sizeof(machine->boot), "/proc/sys/kernel/random/boot_id");
 }
 
+/* Synced: after a power cut an empty file would keep sweeps waiting until it is old. */
 static int write_alive(struct tmc_session *session)
 {
 	char host[TMC_SESSION_WORDS] = "", text[ALIVE_BYTES_MAX];
 	struct machine machine;
-	int length;
+	int length, ret;
 
 	get_machine(&machine);
 	gethostname(host, sizeof(host) - 1);
 	length = snprintf(text, sizeof(text), "machine %s\nboot %s\nprocess %d\nhost %s\ntask %s\n",
 			  machine.id, machine.boot, (int)getpid(), host, session->task);
-	return io_write_full(session->alive_fd, text, (size_t)length, 0);
+	ret = io_write_full(session->alive_fd, text, (size_t)length, 0);
+	return ret ? ret : io_sync(session->alive_fd);
 }
 
 /* Whoever finds the empty directory may remove it before "alive" is there. */
