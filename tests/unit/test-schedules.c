@@ -6,7 +6,7 @@
  * Of two programs every order with three changes from one to the other is tried, of three
  * programs many drawn at random: each published point that was not given up is there,
  * bit for bit, and stays so after one more prune. LONG=1 tries every order of two, else
- * every tenth or so.
+ * a sample.
  */
 #include "repo_fixture.h"
 #include "schedule.h"
@@ -300,7 +300,7 @@ static void a_writer_of_known_content_beside_a_prune(void **state)
 	struct stage *stage = *state;
 	const struct play play = { .run = { write_point, prune }, .version = { 0, 0 }, .nr = 2 };
 
-	perform_each(stage, &play, stride(29));
+	perform_each(stage, &play, stride(47));
 	assert_int_equal(stage->nr_published, stage->nr_orders);
 	assert_true(stage->nr_rescued > 0);
 }
@@ -312,7 +312,7 @@ static void a_writer_upon_a_parent_that_is_given_up(void **state)
 		.run = { write_point, prune }, .version = { 1, 1 }, .with_parent = { true }, .nr = 2,
 	};
 
-	perform_each(stage, &play, stride(29));
+	perform_each(stage, &play, stride(47));
 	assert_true(stage->nr_published > 10 && stage->nr_published < stage->nr_orders);
 }
 
@@ -323,7 +323,7 @@ static void a_writer_that_is_taken_for_dead(void **state)
 		.run = { write_point, prune }, .version = { 0, 0 }, .nr = 2, .all_seem_dead = true,
 	};
 
-	perform_each(stage, &play, stride(29));
+	perform_each(stage, &play, stride(47));
 	assert_true(stage->nr_broken > 10);
 	assert_true(stage->nr_published > 10);
 }
@@ -333,9 +333,9 @@ static void a_reader_beside_a_prune(void **state)
 	struct stage *stage = *state;
 	struct play play = { .run = { read_point, prune }, .version = { 0, 0 }, .nr = 2 };
 
-	perform_each(stage, &play, stride(17)); /* what goes may be refused, never wrong */
+	perform_each(stage, &play, stride(29)); /* what goes may be refused, never wrong */
 	play.version[0] = 1;                     /* what stays is read */
-	perform_each(stage, &play, stride(17));
+	perform_each(stage, &play, stride(29));
 }
 
 static void indexes_are_merged_beside_a_writer_and_beside_a_prune(void **state)
@@ -343,10 +343,10 @@ static void indexes_are_merged_beside_a_writer_and_beside_a_prune(void **state)
 	struct stage *stage = *state;
 	struct play play = { .run = { write_point, tidy }, .version = { 0, 0 }, .nr = 2 };
 
-	perform_each(stage, &play, stride(7));
+	perform_each(stage, &play, stride(11));
 	assert_int_equal(stage->nr_published, stage->nr_orders);
 	play.run[0] = prune;
-	perform_each(stage, &play, stride(29));
+	perform_each(stage, &play, stride(47));
 }
 
 static void two_prunes_at_once(void **state)
@@ -354,9 +354,9 @@ static void two_prunes_at_once(void **state)
 	struct stage *stage = *state;
 	struct play play = { .run = { prune, prune }, .version = { 0, 2 }, .nr = 2 };
 
-	perform_each(stage, &play, stride(151));
+	perform_each(stage, &play, stride(251));
 	play.all_seem_dead = true; /* neither knows of the other */
-	perform_each(stage, &play, stride(151));
+	perform_each(stage, &play, stride(251));
 }
 
 static void a_writer_a_forgetter_and_a_prune_and_two_writers_and_a_prune(void **state)
@@ -373,7 +373,7 @@ static void a_writer_a_forgetter_and_a_prune_and_two_writers_and_a_prune(void **
 	struct model *dice = stage->models[0];
 	unsigned int ignored[SCHEDULE_ACTORS];
 
-	for (unsigned int n = 0; n < (getenv("LONG") ? 20000 : 400); n++) {
+	for (unsigned int n = 0; n < (getenv("LONG") ? 20000 : 250); n++) {
 		struct schedule_turn turns[10];
 
 		for (size_t i = 0; i < 10; i++)
