@@ -227,6 +227,7 @@ static void a_point_goes_with_what_only_it_needs(void **state)
 	assert_int_equal(scene->result.packs, 1);
 	assert_true(scene->result.freed_bytes >= NR_CHUNKS * 4096);
 	assert_int_equal(scene->result.pending_bytes, 0);
+	assert_int_equal(scene->result.rescued_blobs, 0); /* the mark had seen to all */
 	expect_points_from(scene, 1);
 	assert_true(pack_bytes(scene) < before - NR_CHUNKS * 4096);
 	assert_int_equal(count_files(scene->fixture, "doom"), 0);
@@ -274,6 +275,7 @@ static void what_is_needed_of_a_pack_that_goes_is_copied(void **state)
 	assert_true(scene->result.copied_blobs >= 100);
 	assert_true(scene->result.copied_bytes >= 100 * 4096);
 	assert_true(scene->result.copied_bytes < 120 * 4096);
+	assert_int_equal(scene->result.rescued_blobs, 0);
 	expect_points_from(scene, 1);
 	assert_true(unneeded_bytes(scene) < 60000);
 }
@@ -289,6 +291,8 @@ static void a_pack_that_is_needed_enough_stays(void **state)
 	assert_success(prune(scene, 0, 1, &options));
 	assert_int_equal(scene->result.packs, 0);
 	assert_int_equal(scene->result.copied_blobs, 0);
+	assert_int_equal(scene->result.indexes, 1); /* most of it is not needed: written anew */
+	assert_int_equal(scene->result.rescued_blobs, 0);
 	expect_points_from(scene, 1);
 	assert_true(unneeded_bytes(scene) > 290 * 4096);
 }
