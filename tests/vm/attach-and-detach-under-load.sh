@@ -9,7 +9,7 @@
 # Emulated processors take turns here: where they run at once, one was seen for ever at
 # an instruction that another had changed, most likely a fault of QEMU before 8.1.
 #
-# vm: disks=128M,8M mem=768 timeout=400 long=9000 thread=single args=kmemleak=on
+# vm: disks=128M,8M mem=768 timeout=400 long=9000 thread=single
 
 # shellcheck source=lib.sh
 . lib.sh

@@ -329,7 +329,7 @@ no_memory_kept() {
 			fail "$name has grown from ${before:-0} to $now"
 	done < <(memory_in_use)
 	[ -e /sys/kernel/debug/kmemleak ] || return 0
-	# It refuses where it is off: kmemleak=on was not said.
+	# It refuses where it is off: the test has no args=kmemleak=on.
 	echo scan 2>/dev/null >/sys/kernel/debug/kmemleak || return 0
 	sleep 6 # what is younger than 5 s is not reported
 	echo scan >/sys/kernel/debug/kmemleak
