@@ -29,15 +29,6 @@ static int choose(struct tmc_repo *repo, const struct tmc_id *points, size_t nr,
 	return ret;
 }
 
-static int seal(struct tmc_repo *repo, struct tmc_doom *doom)
-{
-	uint64_t generation;
-	int ret = tmc_generation_get(repo, &generation);
-
-	doom->generation = generation + 1;
-	return ret ? ret : tmc_doom_store(repo->store, repo->keys, doom);
-}
-
 int tmc_forget(struct tmc_repo *repo, const struct tmc_id *points, size_t nr)
 {
 	struct tmc_doom doom = { 0 };
@@ -49,7 +40,7 @@ int tmc_forget(struct tmc_repo *repo, const struct tmc_id *points, size_t nr)
 		return ret;
 	ret = choose(repo, points, nr, &doom);
 	if (!ret && doom.points.nr)
-		ret = seal(repo, &doom);
+		ret = tmc_generation_seal(repo, &doom);
 	tmc_doom_clear(&doom);
 	tmc_repo_end_prune(repo);
 	return ret;

@@ -151,3 +151,11 @@ int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation)
 	}
 	return ret;
 }
+
+int tmc_generation_seal(struct tmc_repo *repo, struct tmc_doom *doom)
+{
+	int ret = tmc_generation_get(repo, &doom->generation);
+
+	doom->generation++;
+	return ret ? ret : tmc_doom_store(repo->store, repo->keys, doom);
+}

@@ -10,6 +10,8 @@
 
 #include "tidemark.h"
 
+struct tmc_doom;
+
 /**
  * The highest that the repository shows; 0 where there is none. Points that cannot
  * be read do not count.
@@ -27,5 +29,8 @@ int tmc_ledger_load(struct tmc_repo *repo, const struct tmc_id *id, uint64_t *re
 
 /** Write down that it has been reached, and remove older such notes. */
 int tmc_generation_keep(struct tmc_repo *repo, uint64_t generation);
+
+/** Seal a doom with a generation above all there is; its lists must be sorted. */
+int tmc_generation_seal(struct tmc_repo *repo, struct tmc_doom *doom);
 
 #endif

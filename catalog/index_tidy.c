@@ -95,7 +95,7 @@ static int replace_crowd(struct tidy *tidy)
 		.choose = choose_place,
 		.context = tidy,
 	};
-	uint64_t nr_entries, generation;
+	uint64_t nr_entries;
 	int ret = tmc_index_merge(&merge, &nr_entries);
 
 	if (!ret)
@@ -103,12 +103,7 @@ static int replace_crowd(struct tidy *tidy)
 	for (size_t i = 0; i < tidy->nr && !ret; i++)
 		ret = tmc_id_list_add(&tidy->doom.indexes, tmc_index_id(tidy->crowd[i]));
 	tmc_id_list_sort(&tidy->doom.indexes);
-	if (!ret)
-		ret = tmc_generation_get(repo, &generation);
-	if (ret < 0)
-		return ret;
-	tidy->doom.generation = generation + 1;
-	return tmc_doom_store(repo->store, repo->keys, &tidy->doom);
+	return ret ? ret : tmc_generation_seal(repo, &tidy->doom);
 }
 
 static int look(struct tidy *tidy)

@@ -328,15 +328,9 @@ static int choose(struct mark *mark)
 
 static int seal(struct mark *mark)
 {
-	struct tmc_repo *repo = mark->prune->repo;
-	uint64_t generation;
-	int ret;
-
 	if (!mark->doom.points.nr && !mark->doom.packs.nr && !mark->doom.indexes.nr)
 		return 0;
-	ret = tmc_generation_get(repo, &generation);
-	mark->doom.generation = generation + 1;
-	return ret ? ret : tmc_doom_store(repo->store, repo->keys, &mark->doom);
+	return tmc_generation_seal(mark->prune->repo, &mark->doom);
 }
 
 static int carry_out(struct mark *mark)
