@@ -72,6 +72,14 @@ FIXTURE int fixture_teardown(void **state)
 			fail_msg("%s: %d, %s", #expression, ret_, tmc_error_text()); \
 	} while (0)
 
+/* The long form is asked for: LONG=1; make hands on an empty one where it has none. */
+FIXTURE bool is_long(void)
+{
+	const char *text = getenv("LONG");
+
+	return text && *text;
+}
+
 /* With TIDEMARK_UNIT_ENCRYPTED in the environment every repository of a test is encrypted. */
 FIXTURE int fixture_create(const char *path, uint32_t chunk_bytes)
 {

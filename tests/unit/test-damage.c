@@ -87,7 +87,7 @@ static int scene_teardown(void **state)
 
 static unsigned int nr_trials(unsigned int nr)
 {
-	return getenv("LONG") ? 10 * nr : nr;
+	return is_long() ? 10 * nr : nr;
 }
 
 static uint64_t next_random(struct scene *scene)

@@ -13,7 +13,7 @@
 
 static unsigned int stride(unsigned int without_long)
 {
-	return getenv("LONG") ? 1 : without_long;
+	return is_long() ? 1 : without_long;
 }
 
 /* The name of the step that failed; NULL: none did. */

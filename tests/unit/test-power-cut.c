@@ -165,7 +165,7 @@ static void let_syncs_fail(struct fixture *fixture, const struct scenario *scena
 static void nothing_rests_on_a_sync_that_failed(void **state)
 {
 	for (unsigned int i = 0; i < nr_scenarios; i++)
-		let_syncs_fail(*state, &scenarios[i], i && !getenv("LONG") ? 7 : 1);
+		let_syncs_fail(*state, &scenarios[i], i && !is_long() ? 7 : 1);
 }
 
 int main(void)

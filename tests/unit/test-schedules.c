@@ -291,7 +291,7 @@ static void perform_each(struct stage *stage, const struct play *play, unsigned 
 
 static unsigned int stride(unsigned int without_long)
 {
-	return getenv("LONG") ? 1 : without_long;
+	return is_long() ? 1 : without_long;
 }
 
 /* What the writer finds is what the prune gives up. */
@@ -373,7 +373,7 @@ static void a_writer_a_forgetter_and_a_prune_and_two_writers_and_a_prune(void **
 	struct model *dice = stage->models[0];
 	unsigned int ignored[SCHEDULE_ACTORS];
 
-	for (unsigned int n = 0; n < (getenv("LONG") ? 20000 : 250); n++) {
+	for (unsigned int n = 0; n < (is_long() ? 20000 : 250); n++) {
 		struct schedule_turn turns[10];
 
 		for (size_t i = 0; i < 10; i++)

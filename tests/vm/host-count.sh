@@ -5,7 +5,7 @@
 # Run several things that each end in "N passed, N failed, N skipped", and end in
 # such a line for all of them. Sourced, never run.
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=
 count_log=$(mktemp)
 trap 'rm -f "$count_log"' EXIT
 
@@ -20,13 +20,16 @@ add() {
 	read -r p f s <<<"${counts:-0 0 0}"
 	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
-		echo "FAIL  $title: status $status"
+		echo "FAIL  $title: status $status" | tee -a "$count_log"
 	fi
+	# Sorted, as one that counts inside this one has named them twice.
+	[ "$f" -eq 0 ] || failures+=$(grep '^FAIL  ' "$count_log" | sort -u || true)$'\n'
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-# The closing line; fails where something failed, or nothing was run.
+# The closing line, below what failed once more; fails where something did, or nothing was run.
 closing_line() {
+	printf %s "$failures"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
