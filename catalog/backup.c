@@ -28,6 +28,7 @@ struct tmc_backup {
 	struct tmc_repo *repo;
 	struct tmc_volume volume;
 	char group[TMC_TEXT_BYTES];
+	struct tmc_moment moment;
 	struct tmc_point parent; /* all zero: none */
 	struct tmc_tree known;   /* the parent's */
 	bool builds_on_parent;   /* it is of the same size: what is not put is the parent's */
@@ -178,6 +179,11 @@ int tmc_backup_set_bytes(struct tmc_backup *backup, uint64_t volume_bytes)
 void tmc_backup_set_group(struct tmc_backup *backup, const char *group)
 {
 	snprintf(backup->group, sizeof(backup->group), "%s", group);
+}
+
+void tmc_backup_set_moment(struct tmc_backup *backup, const struct tmc_moment *moment)
+{
+	backup->moment = *moment;
 }
 
 void *tmc_backup_buffer(struct tmc_backup *backup)
@@ -373,6 +379,7 @@ int tmc_backup_commit(struct tmc_backup *backup, uint64_t cut_time_ns, uint64_t 
 		.chunk_bytes = backup->tree.chunk_bytes,
 		.cut_time_ns = cut_time_ns,
 		.read_bytes = read_bytes,
+		.moment = backup->moment,
 	};
 	int ret;
 

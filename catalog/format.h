@@ -26,6 +26,7 @@ enum tmc_object_type { /* four letters on disk */
 	TMC_OBJECT_LEDGER,
 	TMC_OBJECT_NOTE,
 	TMC_OBJECT_KEY,
+	TMC_OBJECT_JOURNAL,
 };
 
 enum tmc_incompat { /* bits of a header */
@@ -238,7 +239,10 @@ struct tmc_point_disk {
 	le32_t strings_bytes;
 	le32_t nr_strings;
 	le64_t generation;
-	uint8_t zero[56];
+	le64_t stretch;
+	le64_t seq;
+	le64_t settles_seq;
+	uint8_t zero[32];
 };
 static_assert(sizeof(struct tmc_point_disk) == 320, "format");
 
@@ -259,5 +263,50 @@ struct tmc_note_disk {
 	uint8_t zero[16];
 };
 static_assert(sizeof(struct tmc_note_disk) == 192, "format");
+
+#define TMC_SEGMENT_TARGET_BYTES  (16u << 20) /* readers do not rely on it */
+#define TMC_SEGMENT_RECORDS_MAX   (1u << 20)
+#define TMC_SEGMENT_STRINGS_BYTES 512u
+#define TMC_SEGMENT_MAGIC         "JTAL"
+
+/* The first 16 bytes of the hash of what is stored, or the tag that seals it. */
+struct tmc_proof_disk {
+	uint8_t bytes[16];
+};
+
+/* A segment's table: so many bytes of strings, then records. */
+struct tmc_segment_record_disk {
+	uint8_t type;  /* enum tmc_record_type */
+	uint8_t flags;
+	uint8_t codec; /* enum tmc_codec_kind */
+	uint8_t zero;
+	le32_t stored_bytes; /* of the payload; 0 where bytes of a write are all zero */
+	le64_t time_ns;
+	le64_t offset;
+	le64_t bytes; /* of a mark: of its text */
+	struct tmc_proof_disk proof;
+};
+static_assert(sizeof(struct tmc_segment_record_disk) == 48, "format");
+
+struct tmc_segment_tail_disk {
+	uint8_t magic[4];
+	le32_t nr_records;
+	le64_t table_offset;
+	le32_t table_bytes; /* plain: without the seal */
+	le32_t strings_bytes;
+	le64_t stretch;
+	le64_t first_seq;
+	le64_t last_seq;
+	le64_t first_time_ns;
+	le64_t last_time_ns;
+	le64_t settles_seq;
+	le64_t payload_bytes;
+	le32_t nr_marks;
+	le32_t nr_flushes;
+	struct tmc_id previous;
+	uint8_t zero[68];
+	le32_t crc;
+};
+static_assert(sizeof(struct tmc_segment_tail_disk) == 192, "format");
 
 #endif

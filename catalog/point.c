@@ -87,6 +87,9 @@ int tmc_point_store(struct tmc_repo *repo, const struct tmc_tree *tree, struct t
 			.read_bytes = put_le64(point->read_bytes),
 			.stored_bytes = put_le64(point->stored_bytes),
 			.unreadable_chunks = put_le64(point->unreadable_chunks),
+			.stretch = put_le64(point->moment.stretch),
+			.seq = put_le64(point->moment.seq),
+			.settles_seq = put_le64(point->moment.settles_seq),
 		},
 	};
 	size_t bytes = sizeof(image.fixed) + put_strings(point, &image);
@@ -146,6 +149,11 @@ static bool parse(const struct tmc_repo *repo, const uint8_t *image, size_t byte
 	point->stored_bytes = get_le64(disk.stored_bytes);
 	point->unreadable_chunks = get_le64(disk.unreadable_chunks);
 	point->generation = get_le64(disk.generation);
+	point->moment = (struct tmc_moment){
+		.stretch = get_le64(disk.stretch),
+		.seq = get_le64(disk.seq),
+		.settles_seq = get_le64(disk.settles_seq),
+	};
 	tmc_tree_init(&tree, &disk.root, point->volume.volume_bytes, &repo->limits);
 	if (ret_tree)
 		*ret_tree = tree;
@@ -303,6 +311,8 @@ int tmc_point_find(struct tmc_repo *repo, const char *name, const char *volume_i
 		return damage;
 	for (size_t i = 0; i < nr; i++) {
 		if (volume_id && strcmp(points[i].volume.volume_id, volume_id))
+			continue;
+		if (latest && points[i].moment.settles_seq)
 			continue;
 		*ret_point = points[i];
 		nr_found++;

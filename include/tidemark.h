@@ -206,6 +206,17 @@ struct tmc_volume {
 	uint64_t volume_bytes;
 };
 
+/**
+ * The place of a point in its volume's journal. settles_seq 0: the point is the volume
+ * after record seq. Else it is a scan (docs/journal.md): it counts only together with
+ * the records behind seq up to settles_seq at least, and is never restored by itself.
+ */
+struct tmc_moment {
+	uint64_t stretch; /**< 0: none */
+	uint64_t seq;
+	uint64_t settles_seq;
+};
+
 struct tmc_point {
 	struct tmc_id id;
 	struct tmc_id parent;   /**< the point it was made from; all zero: none */
@@ -222,6 +233,7 @@ struct tmc_point {
 	 * being how many volumes it was made over. Empty: a cut of one volume.
 	 */
 	char group[TMC_TEXT_BYTES];
+	struct tmc_moment moment;
 };
 
 /**
@@ -232,7 +244,8 @@ struct tmc_point {
 int tmc_point_list(struct tmc_repo *repo, struct tmc_point **ret_points, size_t *ret_nr);
 
 /**
- * Find a point by "latest" or by the first hex digits of its id (4 or more).
+ * Find a point by "latest" or by the first hex digits of its id (4 or more). Of points that
+ * are scans (tmc_moment) "latest" is none.
  * volume_id: only points of this volume; NULL: of any.
  * Errors: -ENOENT (none), -ENOTUNIQ (several), -EINVAL (neither form).
  */
@@ -307,6 +320,9 @@ int tmc_backup_set_bytes(struct tmc_backup *backup, uint64_t volume_bytes);
 
 /** The point's group, see tmc_point; before commit, by one thread. */
 void tmc_backup_set_group(struct tmc_backup *backup, const char *group);
+
+/** The point's moment; before commit, by one thread. */
+void tmc_backup_set_moment(struct tmc_backup *backup, const struct tmc_moment *moment);
 
 /** Chunks that one buffer holds: TMC_BUFFER_BYTES / chunk_bytes, at least 1. */
 #define TMC_BUFFER_BYTES 1048576u
@@ -396,6 +412,155 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struct tmc_point *b,
 		   int (*range)(void *context, uint64_t offset, uint64_t bytes), void *context,
 		   uint64_t *ret_bytes);
+
+/* ------------------------------------------------------------------- journal */
+
+/**
+ * The journal keeps the writes to a volume, so that it can be had as it was after any
+ * of them: docs/journal.md.
+ */
+enum tmc_record_type {
+	TMC_RECORD_WRITE = 1,
+	TMC_RECORD_DISCARD, /**< the content is undefined from here; replay leaves it alone */
+	TMC_RECORD_ZEROES,
+	TMC_RECORD_FLUSH,   /**< what completed before is durable when this completes */
+	TMC_RECORD_CUT,
+	TMC_RECORD_MARK,    /**< payload: a name that somebody gave to this instant */
+	TMC_RECORD_REREAD,  /**< payload: what the device held when it was read again; none: unreadable */
+};
+
+#define TMC_RECORD_PREFLUSH 1u /**< a flush just before this write */
+#define TMC_RECORD_FUA      2u
+#define TMC_RECORD_MORE     4u /**< the same write goes on in a later record */
+
+#define TMC_RECORD_BYTES_MAX 1048576u /**< of a payload */
+#define TMC_MARK_BYTES_MAX   255u
+
+struct tmc_record {
+	enum tmc_record_type type;
+	unsigned int flags;
+	uint64_t seq;
+	uint64_t time_ns;
+	uint64_t offset; /**< on the volume; multiples of 512, as is bytes */
+	uint64_t bytes;  /**< 0 of flushes, cuts and marks */
+	const void *payload;
+	uint32_t payload_bytes; /**< bytes, or the length of a mark's text */
+};
+
+/** One stretch in the making: used by one thread, but for durable(). */
+struct tmc_journal;
+
+struct tmc_journal_options {
+	uint64_t first_seq; /**< of the first record; above every earlier one of the volume */
+	/**
+	 * Called in a thread of the library when a segment is durable: its name, for the
+	 * module's base, and its last record. NULL: none.
+	 */
+	void (*durable)(void *context, const struct tmc_id *segment, uint64_t last_seq);
+	void *context;
+};
+
+/**
+ * Begin a stretch; ended by tmc_journal_end. Nothing is visible before the first segment is
+ * sealed. Errors: -EINVAL.
+ */
+int tmc_journal_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
+		      const struct tmc_journal_options *options, struct tmc_journal **ret_journal);
+/** Never 0. */
+uint64_t tmc_journal_stretch(const struct tmc_journal *journal);
+
+/**
+ * Append a record, whose seq is the next one. Copies the payload. Seals by itself when the
+ * segment is large. Waits while two segments are being stored. Errors: the first one of
+ * storing; -EINVAL (seq, size). After an error nothing more is stored.
+ */
+int tmc_journal_append(struct tmc_journal *journal, const struct tmc_record *record);
+
+/** The content of sectors was read anew, and instants before this seq may be wrong. */
+void tmc_journal_settle(struct tmc_journal *journal, uint64_t settles_seq);
+
+/** Store what was appended so far; does not wait for it. Nothing to do is no error. */
+int tmc_journal_seal(struct tmc_journal *journal);
+
+/** Seal, wait until all is durable, and free it in every case. */
+int tmc_journal_end(struct tmc_journal *journal);
+/** Drop what is not durable, and free it; NULL is fine. */
+void tmc_journal_abort(struct tmc_journal *journal);
+
+/** One segment, as it says of itself. */
+struct tmc_segment {
+	struct tmc_id id;
+	struct tmc_id previous; /**< in its stretch; all zero: it is the first */
+	uint64_t stretch;
+	uint64_t first_seq, last_seq;
+	uint64_t first_time_ns, last_time_ns;
+	uint64_t settles_seq;    /**< instants before it, from this segment on, may be wrong; 0: none */
+	uint64_t payload_bytes;  /**< before compression */
+	uint64_t bytes;          /**< of the object */
+	uint32_t nr_marks, nr_flushes;
+};
+
+/**
+ * The segments of a volume by stretch and seq, stretches by time; freed with free(). Damaged
+ * ones are left out, and make the call return -EBADMSG; the array is valid all the same.
+ */
+int tmc_segment_list(struct tmc_repo *repo, const char *volume_id, struct tmc_segment **ret_segments,
+		     size_t *ret_nr);
+
+/**
+ * The records of a segment in order, proved; without payloads but for those of marks. A
+ * negative return value of record() stops, and is returned. Errors: -ENOENT, -EBADMSG.
+ */
+int tmc_segment_read(struct tmc_repo *repo, const struct tmc_segment *segment,
+		     int (*record)(void *context, const struct tmc_record *record), void *context);
+
+/** A span of instants that can be had. */
+struct tmc_interval {
+	uint64_t stretch;
+	uint64_t first_seq, last_seq;
+	uint64_t first_time_ns, last_time_ns;
+};
+
+/** All of a volume, by time; freed with free(). Errors: as tmc_segment_list. */
+int tmc_interval_list(struct tmc_repo *repo, const char *volume_id,
+		      struct tmc_interval **ret_intervals, size_t *ret_nr);
+
+enum tmc_when_kind {
+	TMC_WHEN_TIME, /**< after the last record that is not later */
+	TMC_WHEN_SEQ,  /**< after this record */
+	TMC_WHEN_MARK, /**< at the latest mark of that name */
+};
+
+struct tmc_when {
+	enum tmc_when_kind kind;
+	uint64_t time_ns;
+	uint64_t seq;
+	const char *mark;
+	bool before_flush; /**< go back to where the latest flush began */
+};
+
+struct tmc_instant {
+	struct tmc_volume volume;
+	uint64_t stretch;
+	uint64_t seq;
+	uint64_t time_ns;   /**< of the record seq */
+	struct tmc_id base; /**< the point that it is made from */
+};
+
+/**
+ * Find an instant of a volume. Errors: -ENOENT (no such instant: the sentence names the
+ * nearest ones that can be had), -EBADMSG.
+ */
+int tmc_instant_find(struct tmc_repo *repo, const char *volume_id, const struct tmc_when *when,
+		     struct tmc_instant *ret_instant);
+
+/** As tmc_point_extract, of the volume at an instant. */
+int tmc_instant_extract(struct tmc_repo *repo, const struct tmc_instant *instant,
+			unsigned int nr_workers, const struct tmc_sink *sink);
+
+/** Make the instant a restore point; the device is not read. Errors: as tmc_backup_commit. */
+int tmc_instant_keep(struct tmc_repo *repo, const struct tmc_instant *instant,
+		     unsigned int nr_workers, struct tmc_point *ret_point);
 
 enum tmc_stats_depth {
 	TMC_STATS_CHEAP, /**< names and sizes: grows with the number of objects */
