@@ -64,7 +64,7 @@ struct part {
 /* Who is meant when it can be any of them. */
 static const char *name_of_all(const struct backup *backup)
 {
-	return backup->request->nr_volumes == 1 ? backup->volumes[0].attachment.name :
+	return backup->request->nr_volumes == 1 ? backup->volumes[0].live.attachment.name :
 						  "one of the volumes";
 }
 
@@ -107,7 +107,7 @@ static int check_given_once(const struct backup *backup, const char *volume)
 	int r = device_find(volume, &attachment);
 
 	for (size_t i = 0; r == 0 && i < backup->nr_open; i++)
-		if (backup->volumes[i].attachment.mapped == attachment.mapped)
+		if (backup->volumes[i].live.attachment.mapped == attachment.mapped)
 			r = failure_set(-EINVAL, "%s: is given twice", volume);
 	return r;
 }
@@ -131,7 +131,7 @@ static int open_volumes(struct backup *backup, struct backup_result *results)
 		*v = (struct volume_backup){
 			.request = request,
 			.repo = backup->repo,
-			.live_fd = -1,
+			.live.fd = -1,
 			.result = &results[backup->nr_open],
 		};
 		r = volume_backup_open(v, request->volumes[backup->nr_open++], &tree);
@@ -171,7 +171,7 @@ static int find_freeze_set(struct backup *backup, struct freeze_set *ret_set)
 	int r = open_tree(&tree);
 
 	for (size_t i = 0; i < backup->nr_open; i++)
-		ranges[i] = backup->volumes[i].range;
+		ranges[i] = backup->volumes[i].live.range;
 	if (r == 0)
 		r = freeze_set_find(&tree, ranges, backup->nr_open, ret_set);
 	for (size_t i = 0; r == 0 && i < backup->nr_open; i++) {
@@ -193,7 +193,7 @@ static int cut_all(struct backup *backup)
 		return failure_set(-ECANCELED, "interrupted; no restore point was made");
 	for (size_t i = 0; i < backup->nr_open; i++)
 		parts[i] = (struct channel_cut_part){
-			.channel = backup->volumes[i].channel,
+			.channel = backup->volumes[i].live.channel,
 			.kind = backup->volumes[i].kind,
 		};
 	r = channel_cut(parts, backup->nr_open, set.devices, set.nr);
@@ -212,7 +212,7 @@ static void abort_cuts(struct backup *backup, size_t first)
 
 	snprintf(reason, sizeof(reason), "%s", failure_text());
 	for (size_t i = first; i < backup->nr_open; i++)
-		channel_abort(backup->volumes[i].channel, backup->volumes[i].cut.epoch);
+		channel_abort(backup->volumes[i].live.channel, backup->volumes[i].cut.epoch);
 	failure_set(-ECANCELED, "%s", reason);
 }
 
@@ -234,10 +234,10 @@ static void say_which(const struct backup *backup, const struct volume_backup *v
 	char text[1024];
 
 	if (backup->nr_open == 1 || error == -ECANCELED ||
-	    strncmp(failure_text(), v->attachment.name, strlen(v->attachment.name)) == 0)
+	    strncmp(failure_text(), v->live.attachment.name, strlen(v->live.attachment.name)) == 0)
 		return;
 	snprintf(text, sizeof(text), "%s", failure_text());
-	failure_set(error, "%s: %s", v->attachment.name, text);
+	failure_set(error, "%s: %s", v->live.attachment.name, text);
 }
 
 static void *capture_part(void *argument)
@@ -245,11 +245,11 @@ static void *capture_part(void *argument)
 	struct part *part = argument;
 	struct backup *backup = part->backup;
 	struct capture_request request = {
-		.channel = part->volume->channel,
+		.channel = part->volume->live.channel,
 		.cut = part->volume->cut,
 		.backup = part->volume->draft,
 		.spill_dir = backup->request->repository,
-		.live_fd = part->volume->live_fd,
+		.live_fd = part->volume->live.fd,
 		.interrupt = &backup->interrupt,
 		.stop_fd = backup->stop_fd,
 		.progress = &backup->progress,
@@ -317,7 +317,7 @@ static uint64_t frozen_bytes(const struct backup *backup)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < backup->nr_open; i++)
-		bytes += backup->volumes[i].cut.frozen_chunks * backup->volumes[i].info->chunk_bytes;
+		bytes += backup->volumes[i].cut.frozen_chunks * backup->volumes[i].live.info->chunk_bytes;
 	return bytes;
 }
 

@@ -24,20 +24,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <uapi/tidemark.h>
 
 #define MEMORY_BYTES    (64u << 20)
 #define PROGRESS_MS     200
 #define STACK_BYTES     (256u << 10)
 #define DRAIN_PER_ROUND 1024
-
-uint64_t capture_run_bytes(const struct capture *capture, uint64_t first_chunk,
-			   uint64_t nr_chunks)
-{
-	uint64_t start = first_chunk * capture->info->chunk_bytes;
-	uint64_t end = (first_chunk + nr_chunks) * capture->info->chunk_bytes;
-
-	return (end < capture->info->volume_bytes ? end : capture->info->volume_bytes) - start;
-}
 
 void capture_wake(struct capture *capture)
 {
@@ -68,24 +60,27 @@ int capture_catalog_failure(int error)
 static int take_record(struct capture *capture, const struct ring_record *record)
 {
 	const struct channel_cut *cut = &capture->request->cut;
+	bool preserved = record->type == TIDEMARK_RECORD_PRESERVED;
 	uint32_t bytes;
 	int r;
 
+	if (!preserved && record->type != TIDEMARK_RECORD_UNREADABLE)
+		return failure_set(-EPROTO, "ring of the module: a record of type %" PRIu32 " without "
+				   "a stream makes no sense; this is a bug, please report it",
+				   record->type);
 	if (record->epoch != cut->epoch)
 		return 0; /* of a cut that has ended */
 	if (record->chunk >= capture->info->nr_chunks)
 		return failure_set(-EPROTO, "ring of the module: chunk %" PRIu64 " of %" PRIu64
 				   " makes no sense; this is a bug, please report it",
 				   record->chunk, capture->info->nr_chunks);
-	bytes = (uint32_t)capture_run_bytes(capture, record->chunk, 1);
-	if (record->payload_bytes != (record->type == RING_PRESERVED ? bytes : 0))
+	bytes = (uint32_t)chunk_read_bytes(&capture->source, record->chunk, 1);
+	if (record->payload_bytes != (preserved ? bytes : 0))
 		return failure_set(-EPROTO,
 				   "ring of the module: %" PRIu32 " bytes for chunk %" PRIu64
 				   " make no sense; this is a bug, please report it",
 				   record->payload_bytes, record->chunk);
-	r = preserved_push(capture->preserved,
-			   record->type == RING_PRESERVED ? PRESERVED_CONTENT :
-							     PRESERVED_UNREADABLE,
+	r = preserved_push(capture->preserved, preserved ? PRESERVED_CONTENT : PRESERVED_UNREADABLE,
 			   record->chunk, record->payload, record->payload_bytes);
 	if (r < 0)
 		return r;
@@ -249,6 +244,7 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 		return failure_set(-ENOMEM, "backup: out of memory");
 	capture->request = request;
 	capture->info = info;
+	capture->source = (struct chunk_source){.fd = request->live_fd, .info = info};
 	capture->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (capture->wake_fd < 0)
 		return failure_set(-errno, "eventfd: %s", strerror(errno));

@@ -17,6 +17,7 @@
 #define AGENT_CAPTURE_H
 
 #include "agent/channel.h"
+#include "agent/chunk_read.h"
 #include "agent/frozen_cursor.h"
 #include "agent/interrupt.h"
 #include "common/first_failure.h"
@@ -60,8 +61,9 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 
 /* What the threads of one capture share. */
 struct capture {
-	const struct capture_request *request; /* constant, as are the next two */
+	const struct capture_request *request; /* constant, as are the next three */
 	const struct channel_info *info;
+	struct chunk_source source;
 	struct preserved *preserved;
 	struct frozen_cursor cursor;
 	int wake_fd; /* eventfd: look at the state again */
@@ -76,10 +78,6 @@ struct capture {
 	uint64_t preserved_bytes; /* the caller's thread's */
 	struct first_failure failure;
 };
-
-/** Bytes of a run; the volume's last chunk may be shorter than the others. */
-uint64_t capture_run_bytes(const struct capture *capture, uint64_t first_chunk,
-			   uint64_t nr_chunks);
 
 /** Stop everything because of this; failure_text() of the calling thread goes with it. */
 void capture_fail(struct capture *capture, int error);

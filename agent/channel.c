@@ -207,6 +207,17 @@ static int call_failure(const struct channel *channel, const char *what)
 	return failure_set(-error, "%s: %s: %s", channel->name, what, strerror(error));
 }
 
+static uint32_t cut_flags(const struct channel_cut_part *part)
+{
+	uint32_t flags = part->kind == CHANNEL_CUT_FULL ? TIDEMARK_CUT_FULL : 0;
+
+	if (part->stream != CHANNEL_STREAM_NOT)
+		flags |= TIDEMARK_CUT_FUZZY;
+	if (part->stream == CHANNEL_STREAM_STARTS)
+		flags |= TIDEMARK_CUT_STREAM;
+	return flags;
+}
+
 static int cut_failure(const struct channel_cut_part *parts, size_t nr_parts)
 {
 	const char *name = nr_parts == 1 ? parts[0].channel->name : "one of the volumes";
@@ -216,6 +227,9 @@ static int cut_failure(const struct channel_cut_part *parts, size_t nr_parts)
 				   "it (fsfreeze -u) or use --no-freeze", name);
 	if (errno == ENODEV)
 		return failure_set(-ENODEV, "%s: was detached meanwhile", name);
+	if (errno == EINPROGRESS)
+		return failure_set(-EINPROGRESS, "%s: was attached just now, and writes of before "
+				   "may still be on their way", name);
 	return failure_set(-errno, "%s: cannot freeze and cut: %s", name, strerror(errno));
 }
 
@@ -239,7 +253,7 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 		list[i] = devno(freeze[i]);
 	for (size_t i = 0; i < nr_parts; i++) {
 		volumes[i].channel_fd = parts[i].channel->fd;
-		volumes[i].flags = parts[i].kind == CHANNEL_CUT_FULL ? TIDEMARK_CUT_FULL : 0;
+		volumes[i].flags = cut_flags(&parts[i]);
 	}
 	if (ioctl(parts[0].channel->fd, TIDEMARK_IOC_CUT, &cut) < 0)
 		return cut_failure(parts, nr_parts);

@@ -42,6 +42,12 @@ enum channel_cut_kind {
 	CHANNEL_CUT_FULL,
 };
 
+enum channel_cut_stream {
+	CHANNEL_STREAM_NOT,   /* a cut to be read as it is */
+	CHANNEL_STREAM_GOES_ON, /* fuzzy: only ends the epoch */
+	CHANNEL_STREAM_STARTS,  /* fuzzy, and the stream is on from here */
+};
+
 /** Errors: -EBUSY (another backup runs), -ENOPKG (no or another module), -EPERM. */
 int channel_open(const struct attachment *attachment, struct channel **ret_channel);
 /** Aborts a running cut. */
@@ -59,12 +65,14 @@ int channel_fd(const struct channel *channel);
 struct channel_cut_part {
 	struct channel *channel; /* each at most once */
 	enum channel_cut_kind kind;
+	enum channel_cut_stream stream;
 	struct channel_cut cut; /* out; the time is the same in all */
 };
 
 /**
  * One instant over 1 to CHANNEL_CUT_VOLUMES_MAX volumes. Errors: -EBUSY (a file system
- * is frozen by someone else), those of freezing. Nothing was cut then.
+ * is frozen by someone else), those of freezing, -EINPROGRESS (the stream cannot begin
+ * before the attachment has settled). Nothing was cut then.
  */
 int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
 		size_t nr_freeze);

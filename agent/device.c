@@ -399,6 +399,27 @@ int device_attach(const struct device_attach *request, struct attachment *ret_at
 		       r;
 }
 
+int device_allow_stream(const struct attachment *attachment)
+{
+	CLEANUP_FREE char *table = NULL;
+	CLEANUP_FREE char *params = NULL;
+	uint64_t nr_sectors;
+	dev_t mapped;
+	int r;
+
+	if (strcmp(attachment->mode, "stream") == 0)
+		return 0;
+	r = mapper_query(MAPPER_TABLE, attachment->name, TIDEMARK_TARGET_NAME, &mapped, &nr_sectors,
+			 &table);
+	if (r == 0 && asprintf(&params, "stream%s", table + strcspn(table, " ")) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = mapper_load(attachment->name, nr_sectors, TIDEMARK_TARGET_NAME, params);
+	if (r == 0)
+		r = mapper_resume(attachment->name);
+	return r < 0 ? mapper_failure(r, "switch its mode", attachment->name) : 0;
+}
+
 int device_detach(const struct attachment *attachment)
 {
 	int r;

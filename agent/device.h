@@ -30,6 +30,9 @@ struct device_attach {
  */
 int device_attach(const struct device_attach *request, struct attachment *ret_attachment);
 
+/** From now on the attachment can be streamed from. The module's own state stays. */
+int device_allow_stream(const struct attachment *attachment);
+
 /** Stop tracking. Errors: -EBUSY (a backup runs, or the node is open). */
 int device_detach(const struct attachment *attachment);
 

@@ -15,10 +15,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#define SECTOR_BYTES   512
 #define RUN_WORDS_MAX  (TMC_BUFFER_BYTES / TMC_CHUNK_BYTES_MIN / 64)
 
 /* One run on its way; bit n stands for the run's chunk n. */
@@ -34,35 +32,6 @@ static bool bit_is_set(const uint64_t *words, uint32_t bit)
 	return words[bit / 64] >> bit % 64 & 1;
 }
 
-/* What a disk answers for sectors that it cannot read, as opposed to a lost disk. */
-static bool is_medium_error(int error)
-{
-	return error == -EIO || error == -ENODATA || error == -EILSEQ || error == -EREMOTEIO;
-}
-
-static int read_chunks(const struct capture *capture, uint64_t first_chunk, uint64_t nr_chunks,
-		       uint8_t *buffer)
-{
-	uint64_t bytes = capture_run_bytes(capture, first_chunk, nr_chunks);
-	uint64_t offset = capture->info->start_sector * SECTOR_BYTES +
-			  first_chunk * capture->info->chunk_bytes;
-	uint64_t done = 0;
-
-	while (done < bytes) {
-		ssize_t got = pread(capture->request->live_fd, buffer + done, bytes - done,
-				    (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			return -EIO;
-		done += (uint64_t)got;
-	}
-	return 0;
-}
-
 int capture_check_reads(const struct capture *capture)
 {
 	uint64_t last = capture->info->nr_chunks - 1;
@@ -72,20 +41,9 @@ int capture_check_reads(const struct capture *capture)
 	if (!buffer)
 		return failure_set(-ENOMEM, "backup: out of memory");
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-		if (places[i] <= last && read_chunks(capture, places[i], 1, buffer) == 0)
+		if (places[i] <= last && chunk_read(&capture->source, places[i], 1, buffer) == 0)
 			return 0;
 	return failure_set(-ENXIO, "device: is gone, or cannot be read anywhere any more");
-}
-
-static int device_failure(const struct capture *capture, uint64_t chunk, int error)
-{
-	uint64_t at = capture->info->start_sector * SECTOR_BYTES +
-		      chunk * capture->info->chunk_bytes;
-
-	if (error == -ENODEV || error == -ENXIO)
-		return failure_set(-ENXIO, "device: is gone, noticed at byte %" PRIu64, at);
-	return failure_set(error, "device: cannot be read at byte %" PRIu64 ": %s", at,
-			   strerror(-error));
 }
 
 /* After a failed read of the whole run: find out which chunks it was. */
@@ -93,11 +51,11 @@ static int read_one_by_one(struct capture *capture, struct run *run)
 {
 	for (uint32_t i = 0; i < run->chunks.nr_chunks; i++) {
 		uint64_t chunk = run->chunks.first_chunk + i;
-		int r = read_chunks(capture, chunk, 1,
-				    run->buffer + (size_t)i * capture->info->chunk_bytes);
+		int r = chunk_read(&capture->source, chunk, 1,
+				   run->buffer + (size_t)i * capture->info->chunk_bytes);
 
-		if (r < 0 && !is_medium_error(r))
-			return device_failure(capture, chunk, r);
+		if (r < 0 && !chunk_read_is_medium_error(r))
+			return chunk_read_failure(&capture->source, chunk, r);
 		if (r < 0)
 			run->unreadable[i / 64] |= 1ull << i % 64;
 	}
@@ -106,22 +64,23 @@ static int read_one_by_one(struct capture *capture, struct run *run)
 
 static int read_run(struct capture *capture, struct run *run)
 {
-	uint64_t bytes = capture_run_bytes(capture, run->chunks.first_chunk, run->chunks.nr_chunks);
-	int r = read_chunks(capture, run->chunks.first_chunk, run->chunks.nr_chunks, run->buffer);
+	uint64_t first_chunk = run->chunks.first_chunk;
+	uint64_t bytes = chunk_read_bytes(&capture->source, first_chunk, run->chunks.nr_chunks);
+	int r = chunk_read(&capture->source, first_chunk, run->chunks.nr_chunks, run->buffer);
 	int gone;
 
 	atomic_fetch_add(&capture->frozen_bytes, bytes);
 	atomic_fetch_add(&capture->read_bytes, bytes);
 	if (r == 0) {
-		atomic_store(&capture->readable_chunk, run->chunks.first_chunk);
+		atomic_store(&capture->readable_chunk, first_chunk);
 		return 0;
 	}
 	gone = channel_check_device(capture->request->channel);
 	if (gone < 0)
 		return gone;
-	if (is_medium_error(r))
+	if (chunk_read_is_medium_error(r))
 		return read_one_by_one(capture, run);
-	return device_failure(capture, run->chunks.first_chunk, r);
+	return chunk_read_failure(&capture->source, first_chunk, r);
 }
 
 static int put_unreadable(struct capture *capture, const struct run *run)

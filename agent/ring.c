@@ -54,13 +54,16 @@ int ring_peek(struct ring *ring, struct ring_record *ret_record)
 		return nonsense(ring, "payload size", header.payload_bytes);
 	if (header.seq != ring->next_seq)
 		return nonsense(ring, "sequence number", header.seq);
-	if (header.type != TIDEMARK_RECORD_PRESERVED && header.type != TIDEMARK_RECORD_UNREADABLE)
+	if (header.type < TIDEMARK_RECORD_PRESERVED || header.type > TIDEMARK_RECORD_RESCAN)
 		return nonsense(ring, "record type", header.type);
 	*ret_record = (struct ring_record){
-		.type = header.type == TIDEMARK_RECORD_PRESERVED ? RING_PRESERVED :
-								    RING_UNREADABLE,
+		.type = header.type,
+		.flags = header.flags,
 		.epoch = header.epoch,
+		.time_ns = header.time_ns,
 		.chunk = header.chunk,
+		.sector = header.sector,
+		.nr_sectors = header.nr_sectors,
 		.payload_bytes = header.payload_bytes,
 		.payload = at + sizeof(header),
 	};
@@ -79,4 +82,14 @@ void ring_consume(struct ring *ring)
 bool ring_cut_is_lost(const struct ring *ring)
 {
 	return __atomic_load_n(&ring->producer->cut_state, __ATOMIC_ACQUIRE) == TIDEMARK_CUT_LOST;
+}
+
+uint64_t ring_produced(const struct ring *ring)
+{
+	return __atomic_load_n(&ring->producer->producer_pos, __ATOMIC_ACQUIRE);
+}
+
+uint32_t ring_stream_state(const struct ring *ring)
+{
+	return __atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE);
 }

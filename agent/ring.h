@@ -25,15 +25,15 @@ struct ring {
 	uint32_t pending_bytes; /* of the record that is looked at */
 };
 
-enum ring_record_type {
-	RING_PRESERVED,
-	RING_UNREADABLE,
-};
-
+/* A record as the contract has it: its type is one of TIDEMARK_RECORD_*. */
 struct ring_record {
-	enum ring_record_type type;
+	uint32_t type;
+	uint32_t flags; /* TIDEMARK_RECORD_PREFLUSH and so on */
 	uint64_t epoch;
+	uint64_t time_ns;
 	uint64_t chunk;
+	uint64_t sector;
+	uint64_t nr_sectors;
 	uint32_t payload_bytes;
 	const void *payload; /* in the ring, until ring_consume() */
 };
@@ -50,5 +50,11 @@ void ring_consume(struct ring *ring);
 
 /** Has the module given the cut up? */
 bool ring_cut_is_lost(const struct ring *ring);
+
+/** Where the next record will begin. From any thread. */
+uint64_t ring_produced(const struct ring *ring);
+
+/** TIDEMARK_STREAM_*; of a stream that is behind every record is in the ring by then. */
+uint32_t ring_stream_state(const struct ring *ring);
 
 #endif

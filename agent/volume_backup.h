@@ -11,19 +11,12 @@
 
 #include "agent/backup.h"
 #include "agent/capture.h"
-#include "agent/channel.h"
-#include "common/block_tree.h"
+#include "agent/live_volume.h"
 
 struct volume_backup {
 	const struct backup_request *request;
 	struct tmc_repo *repo;
-	struct attachment attachment;
-	struct channel *channel;
-	const struct channel_info *info;
-	int live_fd;
-	char node[BLOCK_NAME_BYTES + 8];
-	struct block_range range; /* of the protected sectors, on their disk */
-	struct tmc_volume volume;
+	struct live_volume live;
 	bool has_parent;
 	struct tmc_point parent;
 	enum channel_cut_kind kind;

@@ -98,7 +98,7 @@ static void records_come_in_order_over_many_wraps(void **state)
 
 		produce(fake, &header, (uint8_t)i);
 		assert_int_equal(ring_peek(&fake->ring, &seen), 1);
-		assert_int_equal(seen.type, RING_PRESERVED);
+		assert_int_equal(seen.type, TIDEMARK_RECORD_PRESERVED);
 		assert_int_equal(seen.epoch, 7);
 		assert_int_equal(seen.chunk, i);
 		assert_int_equal(seen.payload_bytes, i % 1500);
@@ -148,7 +148,31 @@ static void an_unreadable_chunk_has_no_payload(void **state)
 	header.type = TIDEMARK_RECORD_UNREADABLE;
 	produce(fake, &header, 0);
 	assert_int_equal(ring_peek(&fake->ring, &seen), 1);
-	assert_int_equal(seen.type, RING_UNREADABLE);
+	assert_int_equal(seen.type, TIDEMARK_RECORD_UNREADABLE);
+}
+
+static void a_record_of_the_stream_says_what_the_module_said(void **state)
+{
+	struct fake *fake = *state;
+	struct tidemark_record header = record(fake, 0, 512);
+	struct ring_record seen;
+
+	header.type = TIDEMARK_RECORD_WRITE;
+	header.flags = TIDEMARK_RECORD_FUA | TIDEMARK_RECORD_MORE;
+	header.time_ns = 12345;
+	header.sector = 1ull << 40;
+	header.nr_sectors = 1;
+	fake->producer.stream_state = TIDEMARK_STREAM_ON;
+	produce(fake, &header, 3);
+	assert_int_equal(ring_produced(&fake->ring), 64 + 512);
+	assert_int_equal(ring_stream_state(&fake->ring), TIDEMARK_STREAM_ON);
+	assert_int_equal(ring_peek(&fake->ring, &seen), 1);
+	assert_int_equal(seen.type, TIDEMARK_RECORD_WRITE);
+	assert_int_equal(seen.flags, TIDEMARK_RECORD_FUA | TIDEMARK_RECORD_MORE);
+	assert_int_equal(seen.time_ns, 12345);
+	assert_int_equal(seen.sector, 1ull << 40);
+	assert_int_equal(seen.nr_sectors, 1);
+	assert_int_equal(seen.payload_bytes, 512);
 }
 
 static void assert_nonsense(struct fake *fake, const struct tidemark_record *header)
@@ -185,7 +209,7 @@ static void nonsense_is_refused_and_not_consumed(void **state)
 	bad = good;
 	bad.type = 0;
 	assert_nonsense(fake, &bad);
-	bad.type = 3;
+	bad.type = TIDEMARK_RECORD_RESCAN + 1;
 	assert_nonsense(fake, &bad);
 }
 
@@ -252,6 +276,7 @@ int main(void)
 		TEST(positions_wrap_at_their_own_end),
 		TEST(a_peeked_record_stays_until_it_is_consumed),
 		TEST(an_unreadable_chunk_has_no_payload),
+		TEST(a_record_of_the_stream_says_what_the_module_said),
 		TEST(nonsense_is_refused_and_not_consumed),
 		TEST(a_producer_position_that_cannot_be_is_refused),
 		TEST(random_bytes_never_lead_outside),

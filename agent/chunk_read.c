@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ */
+#include "agent/chunk_read.h"
+#include "common/failure.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTOR_BYTES 512
+
+uint64_t chunk_read_bytes(const struct chunk_source *source, uint64_t first_chunk,
+			  uint64_t nr_chunks)
+{
+	const struct channel_info *info = source->info;
+	uint64_t start = first_chunk * info->chunk_bytes;
+	uint64_t end = (first_chunk + nr_chunks) * info->chunk_bytes;
+
+	return (end < info->volume_bytes ? end : info->volume_bytes) - start;
+}
+
+static uint64_t device_offset(const struct chunk_source *source, uint64_t chunk)
+{
+	return source->info->start_sector * SECTOR_BYTES + chunk * source->info->chunk_bytes;
+}
+
+int chunk_read(const struct chunk_source *source, uint64_t first_chunk, uint64_t nr_chunks,
+	       void *buffer)
+{
+	uint64_t bytes = chunk_read_bytes(source, first_chunk, nr_chunks);
+	uint64_t offset = device_offset(source, first_chunk);
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		ssize_t got = pread(source->fd, (uint8_t *)buffer + done, bytes - done,
+				    (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return -EIO;
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+bool chunk_read_is_medium_error(int error)
+{
+	return error == -EIO || error == -ENODATA || error == -EILSEQ || error == -EREMOTEIO;
+}
+
+int chunk_read_failure(const struct chunk_source *source, uint64_t chunk, int error)
+{
+	uint64_t at = device_offset(source, chunk);
+
+	if (error == -ENODEV || error == -ENXIO)
+		return failure_set(-ENXIO, "device: is gone, noticed at byte %" PRIu64, at);
+	return failure_set(error, "device: cannot be read at byte %" PRIu64 ": %s", at,
+			   strerror(-error));
+}
