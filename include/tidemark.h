@@ -396,7 +396,8 @@ struct tmc_sink {
 
 /**
  * Read a whole point. nr_workers: 0 for one per CPU. What a sink has got before an
- * error is right, but not complete. Errors: -ENOENT (no such point).
+ * error is right, but not complete. Errors: -ENOENT (no such point), -ENODATA (it is a scan,
+ * see tmc_moment).
  */
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
