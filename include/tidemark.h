@@ -670,7 +670,9 @@ int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy *
 /**
  * Copy a point: volume, times, tags and note stay what they are. Every chunk is proved
  * before it is stored. progress() counts bytes of the volume; NULL: nobody asks. On
- * error no point was made. Errors: -ENOENT, -EBADMSG (the source is damaged), -ENOSPC.
+ * error no point was made. The journal is not copied, so the copy has no moment. Errors:
+ * -ENOENT, -EBADMSG (the source is damaged), -ENOSPC, -ENODATA (it is a scan, see
+ * tmc_moment).
  */
 int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 		   void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
@@ -694,6 +696,7 @@ enum tmc_keep {
 	TMC_KEEP_GROUP = 1 << 8,   /**< a rule keeps another point of its cut, and none this one */
 	TMC_KEEP_NEWEST = 1 << 9,  /**< the newest of its volume, whatever the rules say */
 	TMC_KEEP_FUTURE = 1 << 10, /**< more than 5 minutes ahead: no rule counts it */
+	TMC_KEEP_SCAN = 1 << 11,   /**< a scan (tmc_moment): no rule counts it */
 };
 
 /**
