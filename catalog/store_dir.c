@@ -55,6 +55,7 @@ static const char *const kind_directories[] = {
 	[TMC_STORE_NOTE] = "notes",
 	[TMC_STORE_ASIDE_POINT] = "aside",
 	[TMC_STORE_KEY] = "keys",
+	[TMC_STORE_JOURNAL] = "journal",
 };
 
 static const char *const directories[] = { "packs", "index", "points", "sessions" };
@@ -110,7 +111,7 @@ const char *tmc_store_directory(enum tmc_store_kind kind)
 bool tmc_store_is_late(enum tmc_store_kind kind)
 {
 	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE ||
-	       kind == TMC_STORE_KEY;
+	       kind == TMC_STORE_KEY || kind == TMC_STORE_JOURNAL;
 }
 
 static void call_hook(enum tmc_store_call call, enum tmc_store_kind kind)
