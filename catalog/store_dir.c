@@ -31,6 +31,7 @@ struct tmc_store {
 	int root_fd;
 	char path[256];
 	atomic_uint nr_drafts;
+	atomic_uint made_kinds; /* bits: their directories have been synced by us */
 	pthread_mutex_t lock; /* making the session; then it is constant */
 	struct tmc_session *_Atomic session;
 };
@@ -385,6 +386,19 @@ static int make_directory(struct tmc_store *store, const char *name)
 					   sync_directory(store, ".");
 }
 
+/* Once synced by us it stays: nobody removes one. */
+static int make_kind_directory(struct tmc_store *store, enum tmc_store_kind kind)
+{
+	unsigned int bit = 1u << kind;
+	int ret = 0;
+
+	if (!(atomic_load(&store->made_kinds) & bit))
+		ret = make_directory(store, kind_directories[kind]);
+	if (!ret)
+		atomic_fetch_or(&store->made_kinds, bit);
+	return ret;
+}
+
 int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const struct tmc_id *id)
 {
 	__attribute__((cleanup(draft_cleanup))) struct tmc_draft *draft = arg_draft;
@@ -397,7 +411,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 	if (ret < 0)
 		return tmc_store_error(store, ret, "sync", draft->name);
 	if (tmc_store_is_late(kind))
-		ret = make_directory(store, kind_directories[kind]);
+		ret = make_kind_directory(store, kind);
 	if (ret < 0)
 		return ret;
 	object_name(kind, id, name);
