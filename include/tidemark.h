@@ -477,7 +477,10 @@ uint64_t tmc_journal_stretch(const struct tmc_journal *journal);
  */
 int tmc_journal_append(struct tmc_journal *journal, const struct tmc_record *record);
 
-/** The content of sectors was read anew, and instants before this seq may be wrong. */
+/**
+ * The content of sectors was read anew, and instants from the next record on and before this
+ * seq may be wrong: before the TMC_RECORD_REREAD is appended.
+ */
 void tmc_journal_settle(struct tmc_journal *journal, uint64_t settles_seq);
 
 /** Store what was appended so far; does not wait for it. Nothing to do is no error. */
