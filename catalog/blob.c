@@ -2,9 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Raw wins unless compression saves a sixteenth: less does not pay for decoding it at
- * every restore. Decoding writes at most raw_bytes, which tmc_blob_is_valid()
- * has bounded, whatever the payload says.
+ * Decoding writes at most raw_bytes, which tmc_blob_is_valid() has bounded, whatever the
+ * payload says.
  *
  * In an encrypted repository the payload is sealed last and opened first, bound to
  * its header and its repository: nothing that anybody else has made is decompressed.
@@ -154,24 +153,12 @@ static struct bound bind(const struct tmc_blob_coder *coder, const struct tmc_bl
 static int compress(struct tmc_blob_coder *coder, struct tmc_blob *blob, const void *raw,
 		    void *content)
 {
-	uint32_t capacity = blob->raw_bytes - blob->raw_bytes / 16 - 1;
 	enum tmc_codec_kind kind;
-	uint32_t bytes = 0;
+	int bytes = tmc_codec_encode(&coder->codec, raw, blob->raw_bytes, content, coder->scratch,
+				     &kind);
 
-	if (capacity)
-		bytes = tmc_codec_ops->compress(&coder->codec, raw, blob->raw_bytes, content, capacity,
-						&kind);
-	blob->codec = bytes ? kind : TMC_CODEC_RAW;
-	if (!bytes)
-		return (int)blob->raw_bytes;
-	if (bytes > capacity ||
-	    tmc_codec_ops->decompress(&coder->codec, kind, content, bytes, coder->scratch,
-				      blob->raw_bytes) ||
-	    memcmp(raw, coder->scratch, blob->raw_bytes))
-		return failure_set(-EIO, "a compressed block does not decode to what it was made "
-				   "from: nothing was stored; check this machine's memory and its "
-				   "%s library", kind == TMC_CODEC_ZSTD ? "zstd" : "LZ4");
-	return (int)bytes;
+	blob->codec = bytes > 0 ? kind : TMC_CODEC_RAW;
+	return bytes ? bytes : (int)blob->raw_bytes;
 }
 
 static int seal(struct tmc_blob_coder *coder, const struct tmc_blob *blob, const void *content,

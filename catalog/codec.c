@@ -5,6 +5,9 @@
  * LZ4 and LZ4HC write the same blocks. A zstd frame is written without content size,
  * checksum and dictionary: the blob's header and its id say all that. Decoding goes in
  * one piece into raw_bytes of memory, whatever window or size a frame claims.
+ *
+ * Raw wins unless compression saves a sixteenth: less does not pay for decoding it at
+ * every restore.
  */
 #include "catalog/codec.h"
 
@@ -119,6 +122,26 @@ const struct tmc_codec_ops tmc_codec_ops_real = {
 	.decompress = decompress,
 };
 const struct tmc_codec_ops *tmc_codec_ops = &tmc_codec_ops_real;
+
+int tmc_codec_encode(struct tmc_codec *codec, const void *raw, uint32_t raw_bytes,
+		     void *ret_stored, void *scratch, enum tmc_codec_kind *ret_kind)
+{
+	uint32_t capacity = raw_bytes - raw_bytes / 16 - 1;
+	uint32_t bytes = 0;
+
+	if (capacity)
+		bytes = tmc_codec_ops->compress(codec, raw, raw_bytes, ret_stored, capacity,
+						ret_kind);
+	if (!bytes)
+		return 0;
+	if (bytes > capacity ||
+	    tmc_codec_ops->decompress(codec, *ret_kind, ret_stored, bytes, scratch, raw_bytes) ||
+	    memcmp(raw, scratch, raw_bytes))
+		return failure_set(-EIO, "a compressed block does not decode to what it was made "
+				   "from: nothing was stored; check this machine's memory and its "
+				   "%s library", *ret_kind == TMC_CODEC_ZSTD ? "zstd" : "LZ4");
+	return (int)bytes;
+}
 
 int tmc_compression_check(const struct tmc_compression *compression)
 {

@@ -30,6 +30,14 @@ struct tmc_codec_ops {
 extern const struct tmc_codec_ops tmc_codec_ops_real;
 extern const struct tmc_codec_ops *tmc_codec_ops; /* set before threads start, then constant */
 
+/**
+ * Compress where it pays, and prove that it comes back (docs/format.md, invariant 7). Returns
+ * the bytes at ret_stored, which has room for raw_bytes; 0: it does not pay. scratch: room for
+ * raw_bytes. Errors: -EIO (the compressor is faulty).
+ */
+int tmc_codec_encode(struct tmc_codec *codec, const void *raw, uint32_t raw_bytes,
+		     void *ret_stored, void *scratch, enum tmc_codec_kind *ret_kind);
+
 /** Errors: -EINVAL (no such method, or no such level of it). */
 int tmc_compression_check(const struct tmc_compression *compression);
 

@@ -212,7 +212,7 @@ static int copy_tree(struct transfer *transfer, struct tmc_tree *ret_tree)
 
 static bool is_same(const struct tmc_point *a, const struct tmc_point *b)
 {
-	return a->cut_time_ns == b->cut_time_ns &&
+	return !a->moment.settles_seq && a->cut_time_ns == b->cut_time_ns &&
 	       a->volume.volume_bytes == b->volume.volume_bytes &&
 	       a->unreadable_chunks == b->unreadable_chunks && !strcmp(a->group, b->group) &&
 	       !strcmp(a->volume.volume_id, b->volume.volume_id);
@@ -233,6 +233,19 @@ static int find_copy(struct tmc_copy *copy, const struct tmc_point *point,
 			result->point = points[i];
 			result->known = true;
 		}
+	return 0;
+}
+
+/* The journal stays where it is, and so does what counts only together with it. */
+static int leave_journal(struct tmc_point *point)
+{
+	char digits[TMC_ID_TEXT];
+
+	tmc_id_format(&point->id, digits);
+	if (point->moment.settles_seq)
+		return failure_set(-ENODATA, "restore point %.12s is only the beginning of a stretch "
+				   "of the journal, which is not copied", digits);
+	point->moment = (struct tmc_moment){ 0 };
 	return 0;
 }
 
@@ -303,6 +316,8 @@ int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 	int ret = tmc_point_load(copy->from, &point->id, &loaded, &tree);
 
 	memset(ret_result, 0, sizeof(*ret_result));
+	if (!ret)
+		ret = leave_journal(&loaded);
 	if (!ret)
 		ret = find_copy(copy, &loaded, ret_result);
 	if (ret < 0 || ret_result->known)

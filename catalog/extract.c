@@ -9,6 +9,8 @@
  * scattered a point lies, and memory does not depend on its size. A chunk that is
  * damaged where the plan says is looked for at its other places, if it has any.
  */
+#include "catalog/extract.h"
+
 #include "catalog/blob_read.h"
 #include "catalog/point.h"
 #include "catalog/read_plan.h"
@@ -34,6 +36,7 @@ struct extract {
 	struct tmc_repo *repo;
 	const struct tmc_sink *sink;
 	struct tmc_tree tree;
+	const uint64_t *left_out; /* by chunk, or NULL */
 	struct first_failure failure;
 	struct queue *reads;             /* from the planner to the workers */
 	struct tmc_stripe_pool *stripes; /* closed by a failure: nobody waits for more */
@@ -244,7 +247,23 @@ static int flush_same(struct planner *planner)
 	return ret;
 }
 
-static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
+/* From chunk on up to end: the first one whose bit is such; end: none. */
+static uint64_t find_chunk(const uint64_t *left_out, uint64_t chunk, uint64_t end, bool is_left_out)
+{
+	while (chunk < end) {
+		uint64_t word = is_left_out ? left_out[chunk / 64] : ~left_out[chunk / 64];
+
+		word >>= chunk % 64;
+		if (word) {
+			chunk += (uint64_t)__builtin_ctzll(word);
+			return chunk < end ? chunk : end;
+		}
+		chunk += 64 - chunk % 64;
+	}
+	return end;
+}
+
+static int plan_run(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
 {
 	int ret = 0;
 
@@ -257,6 +276,29 @@ static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const
 	}
 	planner->same_nr += nr;
 	return ret;
+}
+
+static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
+{
+	const uint64_t *left_out = planner->extract->left_out;
+	uint64_t end = first + nr, behind;
+	int ret = 0;
+
+	if (!left_out)
+		return plan_run(planner, first, nr, id);
+	for (; !ret; first = behind) {
+		first = find_chunk(left_out, first, end, false);
+		behind = find_chunk(left_out, first, end, true);
+		if (first == end)
+			break;
+		ret = plan_run(planner, first, behind - first, id);
+	}
+	return ret;
+}
+
+static bool is_left_out(const struct extract *extract, uint64_t chunk)
+{
+	return extract->left_out && extract->left_out[chunk / 64] >> chunk % 64 & 1;
 }
 
 /* Waits at most for the stripes of earlier plans: all are dispatched, and fit beside this one. */
@@ -277,8 +319,11 @@ static int plan_chunk(struct planner *planner, uint64_t chunk, const struct tmc_
 	struct extract *extract = planner->extract;
 	uint64_t first = chunk - chunk % tmc_stripe_chunks(extract->tree.chunk_bytes);
 	struct tmc_location location;
-	int ret = tmc_index_set_find(extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
+	int ret;
 
+	if (is_left_out(extract, chunk))
+		return 0;
+	ret = tmc_index_set_find(extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
 	if (!ret && (!planner->stripe || planner->stripe->first_chunk != first))
 		ret = next_stripe(planner, first);
 	if (ret < 0)
@@ -350,18 +395,15 @@ static struct tmc_stripe_pool *create_stripes(const struct extract *extract)
 	return tmc_stripe_pool_create(nr < nr_max ? (size_t)nr : nr_max, chunk_bytes);
 }
 
-int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
-		      const struct tmc_sink *sink)
+int tmc_extract(struct tmc_repo *repo, const struct tmc_tree *tree, const uint64_t *left_out,
+		unsigned int nr_workers, const struct tmc_sink *sink)
 {
-	struct extract extract = { .repo = repo, .sink = sink };
-	struct tmc_point loaded;
+	struct extract extract = {
+		.repo = repo, .sink = sink, .tree = *tree, .left_out = left_out,
+	};
 	struct threads *threads = NULL;
 	int ret;
 
-	tmc_repo_enter(repo, "restore");
-	ret = tmc_point_load(repo, &point->id, &loaded, &extract.tree);
-	if (ret < 0)
-		return ret;
 	first_failure_init(&extract.failure);
 	pthread_mutex_init(&extract.progress_lock, NULL);
 	extract.reads = queue_create(2 * threads_nr(nr_workers, WORKERS_MAX));
@@ -381,4 +423,28 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsi
 	queue_destroy(extract.reads);
 	tmc_stripe_pool_destroy(extract.stripes);
 	return first_failure_get(&extract.failure);
+}
+
+/* What a scan gave is the volume at no time. */
+static int refuse_scan(const struct tmc_point *point)
+{
+	char digits[TMC_ID_TEXT];
+
+	tmc_id_format(&point->id, digits);
+	return failure_set(-ENODATA, "restore point %.12s is only the beginning of a stretch of the "
+			   "journal, and no image by itself; use \"tidemark restore --at\"", digits);
+}
+
+int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+		      const struct tmc_sink *sink)
+{
+	struct tmc_point loaded;
+	struct tmc_tree tree;
+	int ret;
+
+	tmc_repo_enter(repo, "restore");
+	ret = tmc_point_load(repo, &point->id, &loaded, &tree);
+	if (!ret && loaded.moment.settles_seq)
+		ret = refuse_scan(&loaded);
+	return ret ? ret : tmc_extract(repo, &tree, NULL, nr_workers, sink);
 }

@@ -266,7 +266,7 @@ static_assert(sizeof(struct tmc_note_disk) == 192, "format");
 
 #define TMC_SEGMENT_TARGET_BYTES  (16u << 20) /* readers do not rely on it */
 #define TMC_SEGMENT_RECORDS_MAX   (1u << 20)
-#define TMC_SEGMENT_STRINGS_BYTES 512u
+#define TMC_SEGMENT_STRINGS_BYTES 1024u /* at most */
 #define TMC_SEGMENT_MAGIC         "JTAL"
 
 /* The first 16 bytes of the hash of what is stored, or the tag that seals it. */

@@ -104,6 +104,7 @@ static bool derive(EVP_KDF_CTX *context, const struct tmc_keys *keys, struct sec
 		[TMC_KEY_BLOB] = "blob",
 		[TMC_KEY_INDEX] = "index",
 		[TMC_KEY_OBJECT] = "object",
+		[TMC_KEY_JOURNAL] = "journal",
 	};
 	char info[32];
 	size_t length = (size_t)snprintf(info, sizeof(info), "tidemark 1 %s", purposes[which]);

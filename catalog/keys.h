@@ -12,10 +12,11 @@
 #include "tidemark.h"
 
 enum tmc_key_purpose {
-	TMC_KEY_ID,     /* of hashes */
-	TMC_KEY_BLOB,   /* of payloads in packs */
-	TMC_KEY_INDEX,  /* of blocks of indexes */
-	TMC_KEY_OBJECT, /* of bodies of points, dooms, ledgers, notes */
+	TMC_KEY_ID,      /* of hashes */
+	TMC_KEY_BLOB,    /* of payloads in packs */
+	TMC_KEY_INDEX,   /* of blocks of indexes */
+	TMC_KEY_OBJECT,  /* of bodies of points, dooms, ledgers, notes */
+	TMC_KEY_JOURNAL, /* of payloads and tables of segments */
 	TMC_NR_KEYS,
 };
 

@@ -30,6 +30,7 @@ static const char type_letters[][5] = {
 	[TMC_OBJECT_LEDGER] = "LEDG",
 	[TMC_OBJECT_NOTE] = "NOTE",
 	[TMC_OBJECT_KEY] = "KEYS",
+	[TMC_OBJECT_JOURNAL] = "JRNL",
 };
 
 #define INCOMPAT_KNOWN ((uint64_t)(TMC_INCOMPAT_ENCRYPTED | TMC_INCOMPAT_ZSTD))

@@ -17,6 +17,9 @@
  * volume that is gone would hold a point of each of the others for good. A point that stays
  * for its group is not counted by any rule.
  *
+ * A scan that the journal begins with is no image and is not for the rules: it stays, and
+ * counts nowhere. Who keeps the journal gives it up.
+ *
  * A point that does not say of which volume it is counts as a volume of its own.
  */
 #include "common/cleanup.h"
@@ -182,9 +185,12 @@ static void keep_in_volumes(const struct tmc_retention *rules, const struct tmc_
 	for (size_t i = 0; i < nr; i++) {
 		if (!i || !same_volume(sorted[i - 1], sorted[i]))
 			walk = begin_walk(rules);
-		reasons[sorted[i] - points] = is_future(sorted[i], now_ns) ?
-						      TMC_KEEP_FUTURE :
-						      keep_point(&walk, sorted[i]);
+		if (sorted[i]->moment.settles_seq)
+			reasons[sorted[i] - points] = TMC_KEEP_SCAN;
+		else if (is_future(sorted[i], now_ns))
+			reasons[sorted[i] - points] = TMC_KEEP_FUTURE;
+		else
+			reasons[sorted[i] - points] = keep_point(&walk, sorted[i]);
 	}
 }
 

@@ -21,6 +21,7 @@ enum tmc_store_kind {
 	TMC_STORE_NOTE,
 	TMC_STORE_ASIDE_POINT, /* put aside by repair: to be read, listed and taken back */
 	TMC_STORE_KEY,
+	TMC_STORE_JOURNAL,
 };
 
 enum tmc_store_call {

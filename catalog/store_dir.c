@@ -31,6 +31,7 @@ struct tmc_store {
 	int root_fd;
 	char path[256];
 	atomic_uint nr_drafts;
+	atomic_uint made_kinds; /* bits: their directories have been synced by us */
 	pthread_mutex_t lock; /* making the session; then it is constant */
 	struct tmc_session *_Atomic session;
 };
@@ -55,6 +56,7 @@ static const char *const kind_directories[] = {
 	[TMC_STORE_NOTE] = "notes",
 	[TMC_STORE_ASIDE_POINT] = "aside",
 	[TMC_STORE_KEY] = "keys",
+	[TMC_STORE_JOURNAL] = "journal",
 };
 
 static const char *const directories[] = { "packs", "index", "points", "sessions" };
@@ -110,7 +112,7 @@ const char *tmc_store_directory(enum tmc_store_kind kind)
 bool tmc_store_is_late(enum tmc_store_kind kind)
 {
 	return kind == TMC_STORE_DOOM || kind == TMC_STORE_LEDGER || kind == TMC_STORE_NOTE ||
-	       kind == TMC_STORE_KEY;
+	       kind == TMC_STORE_KEY || kind == TMC_STORE_JOURNAL;
 }
 
 static void call_hook(enum tmc_store_call call, enum tmc_store_kind kind)
@@ -384,6 +386,19 @@ static int make_directory(struct tmc_store *store, const char *name)
 					   sync_directory(store, ".");
 }
 
+/* Once synced by us it stays: nobody removes one. */
+static int make_kind_directory(struct tmc_store *store, enum tmc_store_kind kind)
+{
+	unsigned int bit = 1u << kind;
+	int ret = 0;
+
+	if (!(atomic_load(&store->made_kinds) & bit))
+		ret = make_directory(store, kind_directories[kind]);
+	if (!ret)
+		atomic_fetch_or(&store->made_kinds, bit);
+	return ret;
+}
+
 int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const struct tmc_id *id)
 {
 	__attribute__((cleanup(draft_cleanup))) struct tmc_draft *draft = arg_draft;
@@ -396,7 +411,7 @@ int tmc_store_seal(struct tmc_draft *arg_draft, enum tmc_store_kind kind, const 
 	if (ret < 0)
 		return tmc_store_error(store, ret, "sync", draft->name);
 	if (tmc_store_is_late(kind))
-		ret = make_directory(store, kind_directories[kind]);
+		ret = make_kind_directory(store, kind);
 	if (ret < 0)
 		return ret;
 	object_name(kind, id, name);

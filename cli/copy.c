@@ -106,6 +106,8 @@ static int find_volume(struct tmc_repo *repo, const char *volume, struct tmc_poi
 	for (size_t i = 0; r == 0 && i < nr_all; i++) {
 		struct tmc_point *point = &(*ret_points)[i];
 
+		if (point->moment.settles_seq)
+			continue; /* of the journal, which is not copied */
 		if (strcmp(point->volume.name, volume) == 0 ||
 		    strcmp(point->volume.volume_id, volume) == 0)
 			(*ret_points)[nr++] = *point;

@@ -9,6 +9,7 @@
 #include "common/size_text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static const char help[] =
 	"List the restore points of a repository, the oldest first. \"tidemark restore\" takes\n"
 	"the first digits of a point's id, or \"latest\".\n\n"
 	"CHANGED is how much differed from the point before, STORED what the repository\n"
-	"grew by.\n\n"
+	"grew by. A scan is no image by itself: the journal begins with it, whose instants\n"
+	"\"tidemark restore --at\" takes.\n\n"
 	"      --tag TAG    only points that have this tag\n"
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --json       report one JSON object with the array \"points\"\n"
@@ -38,6 +40,8 @@ static bool has_parent(const struct tmc_point *point)
 /* A rescan reads everything too, though it has a parent to compare with. */
 static const char *kind(const struct tmc_point *point)
 {
+	if (point->moment.settles_seq)
+		return "scan";
 	return has_parent(point) && point->read_bytes < point->volume.volume_bytes ? "incremental" :
 										     "full";
 }
@@ -51,6 +55,19 @@ static void add_note(struct json_object *object, const struct tmc_note *note)
 	json_object_object_add(object, "tags", tags);
 	if (note && note->text[0])
 		json_add_text(object, "note", note->text);
+}
+
+static void add_moment(struct json_object *object, const struct tmc_moment *moment)
+{
+	char stretch[17];
+
+	if (!moment->stretch)
+		return;
+	snprintf(stretch, sizeof(stretch), "%016" PRIx64, moment->stretch);
+	json_add_text(object, "stretch", stretch);
+	json_add_number(object, "seq", moment->seq);
+	if (moment->settles_seq)
+		json_add_number(object, "settles_seq", moment->settles_seq);
 }
 
 static void add_point(struct json_object *array, const struct tmc_point *point,
@@ -68,6 +85,7 @@ static void add_point(struct json_object *array, const struct tmc_point *point,
 	if (point->group[0])
 		json_add_text(object, "group", point->group);
 	json_add_text(object, "kind", kind(point));
+	add_moment(object, &point->moment);
 	json_add_number(object, "cut_time_ns", point->cut_time_ns);
 	json_add_text(object, "volume", point->volume.name);
 	json_add_text(object, "volume_id", point->volume.volume_id);

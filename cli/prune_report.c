@@ -24,7 +24,8 @@ static const struct {
 	{TMC_KEEP_MONTHLY, "monthly"}, {TMC_KEEP_YEARLY, "yearly"},
 	{TMC_KEEP_WITHIN, "within"},   {TMC_KEEP_TAG, "tag"},
 	{TMC_KEEP_GROUP, "group"},     {TMC_KEEP_NEWEST, "newest"},
-	{TMC_KEEP_FUTURE, "future"},   {PRUNE_NO_RULE, "no-rule"},
+	{TMC_KEEP_FUTURE, "future"},   {TMC_KEEP_SCAN, "scan"},
+	{PRUNE_NO_RULE, "no-rule"},
 };
 #define NR_REASONS (sizeof(reasons) / sizeof(reasons[0]))
 

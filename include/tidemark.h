@@ -396,7 +396,8 @@ struct tmc_sink {
 
 /**
  * Read a whole point. nr_workers: 0 for one per CPU. What a sink has got before an
- * error is right, but not complete. Errors: -ENOENT (no such point).
+ * error is right, but not complete. Errors: -ENOENT (no such point), -ENODATA (it is a scan,
+ * see tmc_moment).
  */
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
@@ -476,7 +477,10 @@ uint64_t tmc_journal_stretch(const struct tmc_journal *journal);
  */
 int tmc_journal_append(struct tmc_journal *journal, const struct tmc_record *record);
 
-/** The content of sectors was read anew, and instants before this seq may be wrong. */
+/**
+ * The content of sectors was read anew, and instants from the next record on and before this
+ * seq may be wrong: before the TMC_RECORD_REREAD is appended.
+ */
 void tmc_journal_settle(struct tmc_journal *journal, uint64_t settles_seq);
 
 /** Store what was appended so far; does not wait for it. Nothing to do is no error. */
@@ -669,7 +673,9 @@ int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy *
 /**
  * Copy a point: volume, times, tags and note stay what they are. Every chunk is proved
  * before it is stored. progress() counts bytes of the volume; NULL: nobody asks. On
- * error no point was made. Errors: -ENOENT, -EBADMSG (the source is damaged), -ENOSPC.
+ * error no point was made. The journal is not copied, so the copy has no moment. Errors:
+ * -ENOENT, -EBADMSG (the source is damaged), -ENOSPC, -ENODATA (it is a scan, see
+ * tmc_moment).
  */
 int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 		   void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),
@@ -693,6 +699,7 @@ enum tmc_keep {
 	TMC_KEEP_GROUP = 1 << 8,   /**< a rule keeps another point of its cut, and none this one */
 	TMC_KEEP_NEWEST = 1 << 9,  /**< the newest of its volume, whatever the rules say */
 	TMC_KEEP_FUTURE = 1 << 10, /**< more than 5 minutes ahead: no rule counts it */
+	TMC_KEEP_SCAN = 1 << 11,   /**< a scan (tmc_moment): no rule counts it */
 };
 
 /**

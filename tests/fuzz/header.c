@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct fuzz_input input = { data, bytes };
 	struct tmc_object_header_disk header;
 	uint8_t repairs = fuzz_u8(&input);
-	enum tmc_object_type type = fuzz_u8(&input) % (TMC_OBJECT_KEY + 1);
+	enum tmc_object_type type = fuzz_u8(&input) % (TMC_OBJECT_JOURNAL + 1);
 	const struct tmc_keys *keys = fuzz_repo()->keys;
 	uint64_t ro_compat;
 

@@ -233,6 +233,32 @@ static void a_copy_that_fails_anywhere_leaves_nothing_bad(void **state)
 	assert_point_equals(scene->to, &result.point, scene->models[0]);
 }
 
+/* The journal is not copied: what counts only together with it is not, what is exact is. */
+static void a_copy_has_no_moment(void **state)
+{
+	const struct tmc_moment moments[] = { { 7, 1, 0 }, { 7, 1, 2 } };
+	struct scene *scene = *state;
+	struct tmc_volume volume = model_volume(scene->models[2]);
+	struct tmc_copy_result result;
+
+	for (int i = 0; i < 2; i++) {
+		struct tmc_backup *backup;
+
+		assert_success(tmc_backup_begin(scene->from, &volume, &scene->points[2], 1, &backup));
+		tmc_backup_set_moment(backup, &moments[i]);
+		assert_success(tmc_backup_commit(backup, 9, 0, &scene->points[i]));
+	}
+	assert_success(copy_one(scene, 0, &result));
+	assert_int_equal(result.point.moment.stretch, 0);
+	assert_int_equal(result.point.moment.seq, 0);
+	assert_int_equal(copy_one(scene, 1, &result), -ENODATA);
+	assert_non_null(strstr(tmc_error_text(), "journal"));
+	assert_int_equal(count_files(&scene->target, "points"), 1);
+	assert_int_equal(tmc_point_extract(scene->from, &scene->points[1], 1, &(struct tmc_sink){ 0 }),
+			 -ENODATA);
+	assert_non_null(strstr(tmc_error_text(), "restore --at"));
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
@@ -243,6 +269,7 @@ int main(void)
 		T(points_go_into_an_encrypted_repository_and_out_of_it),
 		T(chunks_of_another_size_are_refused),
 		T(a_damaged_source_makes_no_point),
+		T(a_copy_has_no_moment),
 		T(a_copy_that_fails_anywhere_leaves_nothing_bad),
 	};
 

@@ -50,6 +50,8 @@ static void each_purpose_has_the_key_that_openssl_derives(void **state)
 		[TMC_KEY_BLOB] = "73d78ed6829423dcaa593f03d85a50a6c50daca3e4528cfea72fcabfa063135d",
 		[TMC_KEY_INDEX] = "a2277202b41f57e7061f17917805372645165d497ed3785fbd05d53a9ca8114d",
 		[TMC_KEY_OBJECT] = "c719f81f60dcd87c37678f34b9bdd90a942752967059a0b365d39457d58d16b8",
+		[TMC_KEY_JOURNAL] =
+			"0a4459771afb8f5369df93745dab87449beb7359264040748a1d83488b0cd4d8",
 	};
 	struct tmc_keys *keys = unlocked_keys(0x22, 0x11), *other = unlocked_keys(0x23, 0x11);
 

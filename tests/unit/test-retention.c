@@ -753,6 +753,23 @@ static void many_points_of_one_volume_and_one_group_take_no_time(void **state)
 	free(points);
 }
 
+/* A scan is neither the newest nor the last, and does not go. */
+static void scans_stay_and_are_not_counted(void **state)
+{
+	const struct tmc_retention rules = { .last = 1, .daily = 1 };
+	struct set *set = *state;
+
+	add(set, "a", utc(2026, 1, 1, 12, 0));
+	add(set, "a", utc(2026, 1, 2, 12, 0))->moment = (struct tmc_moment){ 1, 1, 2 };
+	add(set, "a", utc(2026, 1, 3, 12, 0))->moment = (struct tmc_moment){ 1, 3, 0 };
+	add(set, "a", utc(2026, 1, 4, 12, 0))->moment = (struct tmc_moment){ 2, 4, 5 };
+	apply(set, &rules);
+	assert_int_equal(set->reasons[0], 0);
+	assert_int_equal(set->reasons[1], TMC_KEEP_SCAN);
+	assert_int_equal(set->reasons[2], TMC_KEEP_NEWEST | TMC_KEEP_LAST | TMC_KEEP_DAILY);
+	assert_int_equal(set->reasons[3], TMC_KEEP_SCAN);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -783,6 +800,7 @@ int main(void)
 		T(random_sets_fare_as_in_the_model),
 		T(applied_twice_nothing_more_goes),
 		T(many_points_of_one_volume_and_one_group_take_no_time),
+		T(scans_stay_and_are_not_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
