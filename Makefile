@@ -44,6 +44,7 @@ say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
 lib_pkgs := liblz4 libzstd libcrypto
 pkgs     := devmapper blkid $(lib_pkgs) json-c
+daemon_pkgs := libconfuse libsystemd
 cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DTIDEMARK_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
 	    -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
@@ -53,12 +54,14 @@ libs      = $(shell pkg-config --libs $(pkgs)) -pthread
 lib_src   := $(sort $(wildcard common/*.c catalog/*.c))
 agent_src := $(sort $(wildcard agent/*.c restore/*.c))
 cli_src   := $(sort $(wildcard cli/*.c))
+daemon_src := $(sort $(wildcard daemon/*.c))
 unit_src  := $(sort $(wildcard tests/unit/test-*.c))
 unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c,$(wildcard tests/unit/*.c))
 
 lib_obj   := $(lib_src:%.c=$(B)/%.o)
 agent_obj := $(agent_src:%.c=$(B)/%.o)
 cli_obj   := $(cli_src:%.c=$(B)/%.o)
+daemon_obj := $(daemon_src:%.c=$(B)/%.o)
 unit_bin  := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 unit_lib  := $(B)/asan/libunit.a
 unit_aid  := $(unit_aid_src:%.c=$(B)/asan/%.o)
@@ -66,12 +69,16 @@ sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 
 .PHONY: all tools library kmod kmod-tests install install-library install-udev clean check-unit
 all: tools kmod
-tools: $(B)/tidemark
+tools: $(B)/tidemark $(B)/tidemarkd
 .DELETE_ON_ERROR:
 
 $(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libunits.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(B)/tidemarkd: $(daemon_obj) $(filter-out $(B)/cli/main.o,$(cli_obj)) $(agent_obj) $(B)/libunits.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs) $(shell pkg-config --libs $(daemon_pkgs))
 
 $(B)/libunits.a: $(lib_obj)
 	$(call say,AR,$@)
@@ -177,7 +184,7 @@ $(B)/unit/test-fault-sweep: $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(
 
 # ---------------------------------------------------------------------- install
 install: tools install-library install-udev
-	install -D -m 755 $(B)/tidemark $(DESTDIR)$(PREFIX)/sbin/tidemark
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/tidemark $(B)/tidemarkd
 	install -D -m 644 man/tidemark.8 $(DESTDIR)$(PREFIX)/share/man/man8/tidemark.8
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
 	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
@@ -200,5 +207,5 @@ install-udev:
 clean:
 	rm -rf $(B)
 
--include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj))
+-include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj))
 -include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src))

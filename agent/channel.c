@@ -290,6 +290,16 @@ bool channel_has_settled(struct channel *channel)
 	return ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0 || info.settle_ms == 0;
 }
 
+int channel_last_seq(struct channel *channel, uint64_t *ret_seq)
+{
+	struct tidemark_info info;
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0)
+		return call_failure(channel, "cannot ask for its state");
+	*ret_seq = info.last_seq;
+	return 0;
+}
+
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words)
 {

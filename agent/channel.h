@@ -86,6 +86,9 @@ int channel_check_device(struct channel *channel);
 /** If not, the commit of a cut that was made before now forgets nothing. */
 bool channel_has_settled(struct channel *channel);
 
+/** tidemark_info.last_seq: what was read from the device by now is in no later record. */
+int channel_last_seq(struct channel *channel, uint64_t *ret_seq);
+
 /** first_chunk: multiple of 64. Errors: those of the contract. */
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words);

@@ -84,12 +84,15 @@ bool ring_cut_is_lost(const struct ring *ring)
 	return __atomic_load_n(&ring->producer->cut_state, __ATOMIC_ACQUIRE) == TIDEMARK_CUT_LOST;
 }
 
-uint64_t ring_produced(const struct ring *ring)
+uint64_t ring_consumed_seq(const struct ring *ring)
 {
-	return __atomic_load_n(&ring->producer->producer_pos, __ATOMIC_ACQUIRE);
+	return ring->next_seq - 1;
 }
 
-uint32_t ring_stream_state(const struct ring *ring)
+bool ring_stream_has_ended(const struct ring *ring)
 {
-	return __atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE);
+	const struct tidemark_ring_producer *producer = ring->producer;
+
+	return __atomic_load_n(&producer->stream_state, __ATOMIC_ACQUIRE) != TIDEMARK_STREAM_ON &&
+	       ring_consumed_seq(ring) >= __atomic_load_n(&producer->stream_last_seq, __ATOMIC_RELAXED);
 }

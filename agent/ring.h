@@ -51,10 +51,10 @@ void ring_consume(struct ring *ring);
 /** Has the module given the cut up? */
 bool ring_cut_is_lost(const struct ring *ring);
 
-/** Where the next record will begin. From any thread. */
-uint64_t ring_produced(const struct ring *ring);
+/** Of the record that was consumed last; 0: none. */
+uint64_t ring_consumed_seq(const struct ring *ring);
 
-/** TIDEMARK_STREAM_*; of a stream that is behind every record is in the ring by then. */
-uint32_t ring_stream_state(const struct ring *ring);
+/** The stream is off or behind, and every record that it had has been consumed. */
+bool ring_stream_has_ended(const struct ring *ring);
 
 #endif

@@ -15,6 +15,7 @@
 #include "catalog/codec.h"
 #include "catalog/object.h"
 #include "catalog/repo.h"
+#include "catalog/session.h"
 #include "catalog/segment_proof.h"
 #include "common/cleanup.h"
 #include "common/crc32c.h"
@@ -66,7 +67,8 @@ struct tmc_journal {
 	uint64_t stretch;
 	uint8_t strings[TMC_SEGMENT_STRINGS_BYTES];
 	uint32_t strings_bytes;
-	bool writes, thread_runs;
+	struct tmc_store *store; /* with a session of its own, which avoids every doom */
+	bool thread_runs;
 	pthread_t thread;
 	struct queue *full, *empty; /* of struct segment; to the thread and back */
 	struct first_failure failure;
@@ -170,7 +172,7 @@ static int store_segment(struct tmc_journal *journal, struct segment *segment)
 	int ret = end_image(journal, segment, &id);
 
 	if (!ret)
-		ret = tmc_store_begin(journal->repo->store, &draft);
+		ret = tmc_store_begin(journal->store, &draft);
 	if (ret < 0)
 		return ret;
 	ret = write_image(draft, segment);
@@ -266,8 +268,7 @@ static void destroy(struct tmc_journal *journal)
 	destroy_crypt(journal->repo->keys, &journal->table_crypt);
 	tmc_codec_exit(&journal->codec);
 	free(journal->scratch);
-	if (journal->writes)
-		tmc_repo_end_write(journal->repo);
+	tmc_store_close(journal->store);
 	free(journal);
 }
 
@@ -297,6 +298,21 @@ static int create_segments(struct tmc_journal *journal)
 	return 0;
 }
 
+/*
+ * A stretch lasts for months, and needs nothing of what it finds: no sweep has to wait for
+ * it. The handle's own session may be one that others have to wait for.
+ */
+static int enter(struct tmc_journal *journal)
+{
+	int ret = tmc_repo_check_writable(journal->repo);
+
+	if (!ret)
+		ret = tmc_store_open(tmc_store_path(journal->repo->store), &journal->store);
+	if (!ret)
+		ret = tmc_store_enter(journal->store, "journal");
+	return ret ? ret : tmc_session_avoid_all(tmc_store_session(journal->store));
+}
+
 static int start(struct tmc_journal *journal)
 {
 	struct tmc_keys *keys = journal->repo->keys;
@@ -311,10 +327,9 @@ static int start(struct tmc_journal *journal)
 		    sizeof(journal->stretch))
 			ret = failure_set(-EIO, "the kernel gives no random numbers");
 	if (!ret)
-		ret = tmc_repo_begin_write(journal->repo, "journal");
+		ret = enter(journal);
 	if (ret < 0)
 		return ret;
-	journal->writes = true;
 	if (pthread_create(&journal->thread, NULL, journal_thread, journal))
 		return failure_set(-EAGAIN, "cannot start a thread");
 	journal->thread_runs = true;
@@ -561,7 +576,7 @@ int tmc_journal_append(struct tmc_journal *journal, const struct tmc_record *rec
 
 void tmc_journal_settle(struct tmc_journal *journal, uint64_t settles_seq)
 {
-	if (settles_seq > journal->settles_seq)
+	if (journal->settles_seq == UINT64_MAX || settles_seq > journal->settles_seq)
 		journal->settles_seq = settles_seq;
 }
 

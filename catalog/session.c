@@ -40,6 +40,7 @@
 #define BREAK_ROUNDS      1000
 #define THREAD_STACK      (128u << 10)
 #define AVOIDS_END        "end\n"
+#define AVOIDS_ALL        "all\n"
 
 struct tmc_session_times tmc_session_times = {
 	.renew_ns = 5 * 60 * SECOND_NS,
@@ -284,22 +285,12 @@ int tmc_session_now(struct tmc_session *session, uint64_t *ret_ns)
 	return 0;
 }
 
-int tmc_session_avoid(struct tmc_session *session, const struct tmc_id *dooms, size_t nr)
+static int write_avoids(struct tmc_session *session, const char *text, size_t bytes)
 {
-	size_t bytes = nr * TMC_ID_TEXT + strlen(AVOIDS_END);
-	CLEANUP_FREE char *text = malloc(bytes + TMC_ID_TEXT);
 	CLEANUP_CLOSE int fd = -1;
-	char draft[PATH_BYTES + 16], name[PATH_BYTES + 16], *p = text;
+	char draft[PATH_BYTES + 16], name[PATH_BYTES + 16];
 	int ret;
 
-	if (!text)
-		return failure_set(-ENOMEM, "out of memory");
-	for (size_t i = 0; i < nr; i++) {
-		tmc_id_format(&dooms[i], p);
-		p += TMC_ID_TEXT;
-		p[-1] = '\n';
-	}
-	memcpy(p, AVOIDS_END, strlen(AVOIDS_END));
 	snprintf(draft, sizeof(draft), "%s/avoids.new", session->directory);
 	snprintf(name, sizeof(name), "%s/avoids", session->directory);
 	fd = io_open(root_of(session), draft, O_WRONLY | O_CREAT | O_TRUNC);
@@ -309,6 +300,30 @@ int tmc_session_avoid(struct tmc_session *session, const struct tmc_id *dooms, s
 	if (ret == -ENOENT && tmc_session_is_lost(session))
 		return -ETIMEDOUT;
 	return ret < 0 ? session_error(session, ret, "write to") : 0;
+}
+
+int tmc_session_avoid(struct tmc_session *session, const struct tmc_id *dooms, size_t nr)
+{
+	size_t bytes = nr * TMC_ID_TEXT + strlen(AVOIDS_END);
+	CLEANUP_FREE char *text = malloc(bytes + TMC_ID_TEXT);
+	char *p = text;
+
+	if (!text)
+		return failure_set(-ENOMEM, "out of memory");
+	for (size_t i = 0; i < nr; i++) {
+		tmc_id_format(&dooms[i], p);
+		p += TMC_ID_TEXT;
+		p[-1] = '\n';
+	}
+	memcpy(p, AVOIDS_END, strlen(AVOIDS_END));
+	return write_avoids(session, text, bytes);
+}
+
+int tmc_session_avoid_all(struct tmc_session *session)
+{
+	static const char text[] = AVOIDS_ALL AVOIDS_END;
+
+	return write_avoids(session, text, sizeof(text) - 1);
 }
 
 /* ---------------------------------------------------------------------- others */
@@ -463,7 +478,7 @@ bool tmc_session_avoids(struct tmc_session *session, const struct tmc_session_in
 	if (length < strlen(AVOIDS_END) || strcmp(text + length - strlen(AVOIDS_END), AVOIDS_END))
 		return false;
 	tmc_id_format(doom, digits);
-	return strstr(text, digits);
+	return strstr(text, digits) || strncmp(text, AVOIDS_ALL, strlen(AVOIDS_ALL)) == 0;
 }
 
 bool tmc_session_is_gone(struct tmc_session *session, const struct tmc_session_info *other)

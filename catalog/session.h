@@ -37,6 +37,9 @@ int tmc_session_now(struct tmc_session *session, uint64_t *ret_ns);
 /** Say that these dooms are avoided from now on; once. */
 int tmc_session_avoid(struct tmc_session *session, const struct tmc_id *dooms, size_t nr);
 
+/** The same of all dooms that there are and will be: it takes nothing from what there is. */
+int tmc_session_avoid_all(struct tmc_session *session);
+
 /* ---------------------------------------------------------------------- others */
 
 #define TMC_SESSION_NAME  33 /* 32 hex digits and the final NUL */

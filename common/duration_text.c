@@ -2,8 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * One number and one unit. A minute has no letter: m means months, as in other programs
- * that keep backups.
+ * One number and one unit. A minute has no letter of its own: m means months, as in other
+ * programs that keep backups.
  */
 #include "common/duration_text.h"
 
@@ -11,17 +11,31 @@
 #include <errno.h>
 #include <string.h>
 
-#define HOUR_NS 3600000000000ull
+#define SECOND_NS 1000000000ull
+#define HOUR_NS   (3600 * SECOND_NS)
 
-static const char units[] = "hdwmy";
-static const uint64_t unit_ns[] = {
-	HOUR_NS, 24 * HOUR_NS, 7 * 24 * HOUR_NS, 31 * 24 * HOUR_NS, 366 * 24 * HOUR_NS,
+static const struct {
+	const char *name;
+	uint64_t ns;
+} units[] = {
+	{"s", SECOND_NS},       {"min", 60 * SECOND_NS},   {"h", HOUR_NS},
+	{"d", 24 * HOUR_NS},    {"w", 7 * 24 * HOUR_NS},   {"m", 31 * 24 * HOUR_NS},
+	{"y", 366 * 24 * HOUR_NS},
 };
+
+/* 0: no unit. */
+static uint64_t unit_ns(const char *name)
+{
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(name, units[i].name))
+			return units[i].ns;
+	return 0;
+}
 
 int duration_text_parse(const char *text, uint64_t *ret_ns)
 {
 	uint64_t number = 0;
-	const char *unit;
+	uint64_t unit;
 
 	if (!isdigit((unsigned char)*text))
 		return -EINVAL;
@@ -34,10 +48,10 @@ int duration_text_parse(const char *text, uint64_t *ret_ns)
 		*ret_ns = 0;
 		return 0;
 	}
-	unit = *text ? strchr(units, *text) : NULL;
-	if (!unit || text[1])
+	unit = unit_ns(text);
+	if (!unit)
 		return -EINVAL;
-	if (__builtin_mul_overflow(number, unit_ns[unit - units], &number))
+	if (__builtin_mul_overflow(number, unit, &number))
 		return -ERANGE;
 	*ret_ns = number;
 	return 0;

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Spans of time as people write them: 36h, 7d, 4w, 6m, 2y. Each unit is of a fixed
+ * Spans of time as people write them: 5s, 30min, 36h, 7d, 4w, 6m, 2y. Each unit is of a fixed
  * length; months and years are taken as long as the longest ones, 31 and 366 days.
  */
 #ifndef COMMON_DURATION_TEXT_H

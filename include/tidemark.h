@@ -478,8 +478,8 @@ uint64_t tmc_journal_stretch(const struct tmc_journal *journal);
 int tmc_journal_append(struct tmc_journal *journal, const struct tmc_record *record);
 
 /**
- * The content of sectors was read anew, and instants from the next record on and before this
- * seq may be wrong: before the TMC_RECORD_REREAD is appended.
+ * The content of sectors was read anew, and instants before this seq may be wrong, from the
+ * segment on that is being filled. UINT64_MAX: up to a seq that another call will name.
  */
 void tmc_journal_settle(struct tmc_journal *journal, uint64_t settles_seq);
 
@@ -498,7 +498,7 @@ struct tmc_segment {
 	uint64_t stretch;
 	uint64_t first_seq, last_seq;
 	uint64_t first_time_ns, last_time_ns;
-	uint64_t settles_seq;    /**< instants before it, from this segment on, may be wrong; 0: none */
+	uint64_t settles_seq;    /**< of this segment instants before it may be wrong; 0: none */
 	uint64_t payload_bytes;  /**< before compression */
 	uint64_t bytes;          /**< of the object */
 	uint32_t nr_marks, nr_flushes;

@@ -294,9 +294,11 @@ static int ioctl_end(struct tm_attachment *a, const struct tidemark_end *end)
 	return tm_cut_commit(a, end->epoch, end->base);
 }
 
-static int ioctl_info(struct tm_attachment *a, struct tidemark_info *ret_info)
+static int ioctl_info(struct tm_channel *channel, struct tm_attachment *a,
+		      struct tidemark_info *ret_info)
 {
 	tm_attachment_get_info(a, ret_info);
+	ret_info->last_seq = tm_ring_last_seq(channel->ring);
 	return READ_ONCE(a->dead) ? -ENODEV : 0;
 }
 
@@ -319,7 +321,7 @@ static int call_bound(struct tm_channel *channel, unsigned int cmd, union arg *a
 		return -ENOTCONN;
 	switch (cmd) {
 	case TIDEMARK_IOC_INFO:
-		return ioctl_info(a, &arg->info);
+		return ioctl_info(channel, a, &arg->info);
 	case TIDEMARK_IOC_CUT:
 		return ioctl_cut(&arg->cut);
 	case TIDEMARK_IOC_READ_FROZEN:

@@ -116,6 +116,17 @@ u64 tm_ring_room(struct tm_ring *ring)
 	return room;
 }
 
+u64 tm_ring_last_seq(struct tm_ring *ring)
+{
+	unsigned long flags;
+	u64 seq;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	seq = ring->seq;
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	return seq;
+}
+
 u32 tm_ring_part_bytes(const struct tm_ring *ring)
 {
 	return min_t(u32, ring->bytes / 4, SZ_1M);

@@ -63,6 +63,8 @@ struct tm_ring *tm_ring_create(u32 bytes);
  * space keep their pages. May sleep.
  */
 void tm_ring_destroy(struct tm_ring *ring);
+/* Of the latest reservation. Any context. */
+u64 tm_ring_last_seq(struct tm_ring *ring);
 /* Bytes free at this moment. */
 u64 tm_ring_room(struct tm_ring *ring);
 

@@ -148,7 +148,12 @@ struct tidemark_info {
 	__u32 stall_ms;
 	__u32 live_state; /**< TIDEMARK_LIVE_* */
 	__u32 settle_ms;  /**< so long may writes of before the attachment still be on their way */
-	__u32 reserved[2];
+	/**
+	 * Of the latest record that has a place in the ring, be it published or not: what a
+	 * read of the live device returned before this call is in no record behind it.
+	 * BIND: 0.
+	 */
+	__u64 last_seq;
 };
 
 /**

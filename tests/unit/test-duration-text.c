@@ -22,7 +22,7 @@ static void durations_are_parsed(void **state)
 		const char *text;
 		uint64_t ns;
 	} good[] = {
-		{"0", 0}, {"0h", 0}, {"00", 0}, {"1h", HOUR}, {"36h", 36 * HOUR},
+		{"5s", 5000000000}, {"30min", HOUR / 2}, {"0", 0}, {"0h", 0}, {"00", 0}, {"1h", HOUR}, {"36h", 36 * HOUR},
 		{"7d", 168 * HOUR}, {"4w", 672 * HOUR}, {"6m", 6 * 31 * 24 * HOUR},
 		{"2y", 2 * 366 * 24 * HOUR}, {"5124095h", 5124095 * HOUR},
 	};
@@ -38,7 +38,7 @@ static void durations_are_parsed(void **state)
 static void what_is_no_duration_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "h", "1", "24", "-1d", "+1d", " 1d", "1d ", "1.5d",
-					  "1D", "1s", "1d2h", "1 d", "0x1d", "all"};
+					  "1D", "1sec", "1mi", "1ms", "1d2h", "1 d", "0x1d", "all"};
 	uint64_t ns = 42;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -631,18 +631,32 @@ static void a_failure_of_the_store_is_sticky(void **state)
 	tmc_repo_close(repo);
 }
 
-static void a_handle_that_journals_does_not_prune(void **state)
+/* A stretch lasts for months. */
+static void a_journal_keeps_no_sweep_waiting(void **state)
 {
 	struct fixture *fixture = *state;
-	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
-	const struct tmc_prune_options options = { 0 };
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK), *other;
+	const struct tmc_prune_options options = { .grace_ns = 0 };
+	struct model *model = model_create(4 * CHUNK, CHUNK);
 	struct tape *tape = begin(fixture, repo, 1);
 	struct tmc_prune_result result;
+	struct tmc_point point;
 
-	assert_int_equal(tmc_prune(repo, &options, &result), -EBUSY);
-	assert_success(tmc_journal_end(tape->journal));
+	model_fill(model, 1, CONTENT_RANDOM);
+	assert_success(tmc_repo_open(fixture->path, &other));
+	assert_success(model_backup(other, model, NULL, NULL, 1, &point));
+	assert_success(model_backup(other, model, NULL, NULL, 2, &point));
+	assert_success(tmc_forget(other, &point.id, 1));
+	assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 65536));
+	tmc_repo_close(other);
 	assert_success(tmc_prune(repo, &options, &result));
+	assert_int_equal(result.waiting_dooms, 0);
+	assert_int_equal(count_files(fixture, "doom"), 0);
+	assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 65536));
+	assert_success(tmc_journal_end(tape->journal));
+	assert_int_equal(count_files(fixture, "journal"), 1);
 	destroy(tape);
+	model_destroy(model);
 	tmc_repo_close(repo);
 }
 
@@ -662,7 +676,7 @@ int main(void)
 		T(a_corrupting_compressor_is_refused),
 		T(what_is_aborted_leaves_what_was_durable),
 		T(a_failure_of_the_store_is_sticky),
-		T(a_handle_that_journals_does_not_prune),
+		T(a_journal_keeps_no_sweep_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

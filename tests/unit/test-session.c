@@ -156,6 +156,22 @@ static void what_a_session_avoids_is_read_by_others(void **state)
 	assert_false(tmc_session_avoids(scene->session, &other, &dooms[0]));
 }
 
+static void a_session_that_takes_nothing_avoids_each_doom(void **state)
+{
+	struct scene *scene = *state;
+	const struct tmc_id doom = { { 3 } };
+	struct tmc_session_info other;
+	struct tmc_store *store;
+
+	assert_success(tmc_store_open(scene->fixture->path, &store));
+	assert_success(tmc_store_enter(store, "journal"));
+	assert_true(other_session(scene, &other));
+	assert_false(tmc_session_avoids(scene->session, &other, &doom));
+	assert_success(tmc_session_avoid_all(tmc_store_session(store)));
+	assert_true(tmc_session_avoids(scene->session, &other, &doom));
+	tmc_store_close(store);
+}
+
 static void a_session_renews_itself(void **state)
 {
 	struct scene *scene = *state;
@@ -419,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_session_is_seen_while_its_handle_is_open),
 		T(what_a_session_avoids_is_read_by_others),
+		T(a_session_that_takes_nothing_avoids_each_doom),
 		T(a_session_renews_itself),
 		T(a_foreign_session_is_dead_after_half_an_hour),
 		T(an_earlier_boot_of_this_machine_is_dead_a_clone_is_not),

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The life of a protection: open everything, follow one stretch after another, close
+ * everything; after a failure the same again, after a pause that grows to a minute. While
+ * nothing is open the module tracks, and writers are not held up by us.
+ */
+#include "agent/protection.h"
+#include "agent/device.h"
+#include "common/cleanup.h"
+#include "common/clock_ns.h"
+#include "common/failure.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define PAUSE_MS_MIN 1000
+#define PAUSE_MS_MAX 60000
+
+void protection_say(struct protection *p, enum protection_event event, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	p->say(p->settings, event, text);
+}
+
+const char *protection_state_name(enum protection_state state)
+{
+	static const char *const names[] = {
+		[PROTECTION_STARTING] = "starting",
+		[PROTECTION_SCANNING] = "scanning",
+		[PROTECTION_STREAMING] = "streaming",
+		[PROTECTION_WAITING] = "waiting",
+	};
+
+	return names[state];
+}
+
+void protection_set_state(struct protection *p, enum protection_state state)
+{
+	LOCK_SCOPE(&p->lock);
+	p->status.state = state;
+}
+
+int protection_catalog_failure(int error)
+{
+	return failure_set(error, "%s", tmc_error_text());
+}
+
+static bool is_to_stop(const struct protection *p, int timeout_ms)
+{
+	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
+
+	return poll(&stop, 1, timeout_ms) > 0;
+}
+
+int protection_check_stop(struct protection *p)
+{
+	return is_to_stop(p, 0) ? failure_set(-ECANCELED, "told to stop") : 0;
+}
+
+/* The recorder's failures and the status are looked at by whoever waits. */
+int protection_wait(struct protection *p, uint64_t timeout_ns)
+{
+	struct pollfd fds[] = {
+		{.fd = p->stop_fd, .events = POLLIN},
+		{.fd = recorder_event_fd(p->recorder), .events = POLLIN},
+	};
+	struct recorder_status recorder;
+	int r;
+
+	if (poll(fds, 2, (int)(timeout_ns / 1000000 + 1)) < 0 && errno != EINTR)
+		return failure_set(-errno, "poll: %s", strerror(errno));
+	recorder_get_status(p->recorder, &recorder);
+	{
+		LOCK_SCOPE(&p->lock);
+		if (recorder.durable_seq == recorder.seq)
+			p->status.durable_ns = clock_ns(CLOCK_REALTIME);
+		p->status.recorder = recorder;
+	}
+	r = recorder_failure(p->recorder);
+	return r < 0 ? r : protection_check_stop(p);
+}
+
+/* --------------------------------------------------------------- open and close */
+
+static int find_attachment(struct protection *p, struct attachment *ret_attachment)
+{
+	struct tmc_repo_info info;
+	struct device_attach request = {.path = p->settings->device, .name = p->settings->name};
+	int r = device_find(p->settings->device, ret_attachment);
+
+	if (r != -ENOENT)
+		return r;
+	tmc_repo_get_info(p->journal_repo, &info);
+	request.chunk_bytes = info.chunk_bytes;
+	return device_attach(&request, ret_attachment);
+}
+
+static int open_volume(struct protection *p)
+{
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	struct attachment attachment;
+	int r = find_attachment(p, &attachment);
+
+	if (r == 0)
+		r = device_allow_stream(&attachment);
+	if (r < 0)
+		return r;
+	r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
+	if (r < 0)
+		return failure_set(r, "/sys and /proc: %s", strerror(-r));
+	r = live_volume_open(&p->live, attachment.name, p->settings->repository, p->journal_repo,
+			     &tree);
+	if (r < 0)
+		return r;
+	p->has_base = p->live.info->has_base;
+	memcpy(p->base.bytes, p->live.info->base, sizeof(p->base.bytes));
+	LOCK_SCOPE(&p->lock);
+	snprintf(p->status.volume_id, sizeof(p->status.volume_id), "%s", p->live.volume.volume_id);
+	p->status.volume_bytes = p->live.info->volume_bytes;
+	return 0;
+}
+
+/* Above all that there is, a damaged segment aside. */
+static int find_last_seq(struct protection *p, uint64_t *ret_seq)
+{
+	CLEANUP_FREE struct tmc_segment *segments = NULL;
+	CLEANUP_FREE struct tmc_point *points = NULL;
+	size_t nr_segments = 0, nr_points = 0;
+	int r = tmc_segment_list(p->journal_repo, p->live.volume.volume_id, &segments, &nr_segments);
+
+	*ret_seq = 0;
+	if (r == 0 || r == -EBADMSG)
+		r = tmc_point_list(p->journal_repo, &points, &nr_points);
+	if (r < 0 && r != -EBADMSG)
+		return protection_catalog_failure(r);
+	for (size_t i = 0; i < nr_segments; i++)
+		if (segments[i].last_seq > *ret_seq)
+			*ret_seq = segments[i].last_seq;
+	for (size_t i = 0; i < nr_points; i++)
+		if (strcmp(points[i].volume.volume_id, p->live.volume.volume_id) == 0 &&
+		    points[i].moment.seq > *ret_seq)
+			*ret_seq = points[i].moment.seq;
+	return 0;
+}
+
+static int start_recorder(struct protection *p)
+{
+	struct recorder_request request = {
+		.channel = p->live.channel,
+		.source = {.fd = p->live.fd, .info = p->live.info},
+		.repo = p->journal_repo,
+		.volume = &p->live.volume,
+		.rpo_ns = p->settings->rpo_ns,
+		.memory_bytes = p->settings->memory_bytes,
+	};
+	uint64_t last_seq;
+	int r = find_last_seq(p, &last_seq);
+
+	request.first_seq = last_seq + 1;
+	return r < 0 ? r : recorder_start(&request, &p->recorder);
+}
+
+int protection_open_repo(struct protection *p)
+{
+	int r = tmc_repo_open(p->settings->repository, &p->repo);
+
+	return r < 0 ? protection_catalog_failure(r) : 0;
+}
+
+void protection_close_repo(struct protection *p)
+{
+	if (p->repo)
+		tmc_repo_close(p->repo);
+	p->repo = NULL;
+}
+
+static int open_all(struct protection *p)
+{
+	int r = tmc_repo_open(p->settings->repository, &p->journal_repo);
+
+	if (r < 0)
+		return protection_catalog_failure(r);
+	r = open_volume(p);
+	return r < 0 ? r : start_recorder(p);
+}
+
+/* A failure that is noticed only now is not one that there was before. */
+static void close_all(struct protection *p)
+{
+	char reason[1024];
+
+	snprintf(reason, sizeof(reason), "%s", failure_text());
+	if (p->recorder)
+		recorder_stop(p->recorder);
+	p->recorder = NULL;
+	p->cut_epoch = 0;
+	live_volume_close(&p->live);
+	if (p->journal_repo)
+		tmc_repo_close(p->journal_repo);
+	p->journal_repo = NULL;
+	failure_set(-ECANCELED, "%s", reason);
+}
+
+/* ------------------------------------------------------------------------ thread */
+
+static int follow_stretches(struct protection *p)
+{
+	int r;
+
+	do {
+		r = protection_begin_stretch(p);
+		if (r == 0)
+			r = protection_follow(p);
+		if (r == 0 || r == -EAGAIN) {
+			protection_say(p, PROTECTION_WARNING, "the stream has a gap: the ring was full; "
+				       "reading again what was written meanwhile");
+			LOCK_SCOPE(&p->lock);
+			p->status.nr_gaps++;
+		}
+	} while (r == 0 || r == -EAGAIN);
+	return r;
+}
+
+static int protect(struct protection *p)
+{
+	int r;
+
+	protection_set_state(p, PROTECTION_STARTING);
+	r = open_all(p);
+	if (r == 0)
+		r = follow_stretches(p);
+	if (r == -ECANCELED && p->recorder)
+		protection_settle(p);
+	close_all(p);
+	return r;
+}
+
+static void say_failure(struct protection *p)
+{
+	bool news;
+
+	{
+		LOCK_SCOPE(&p->lock);
+		p->status.state = PROTECTION_WAITING;
+		news = strcmp(p->status.reason, failure_text()) != 0;
+		snprintf(p->status.reason, sizeof(p->status.reason), "%s", failure_text());
+	}
+	if (news)
+		protection_say(p, PROTECTION_WARNING, "%s; will be tried again", failure_text());
+}
+
+static void *run(void *argument)
+{
+	struct protection *p = argument;
+	int pause_ms = PAUSE_MS_MIN;
+
+	while (!is_to_stop(p, 0)) {
+		uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+
+		if (protect(p) == -ECANCELED)
+			break;
+		say_failure(p);
+		/* What worked for a while is not what fails at once. */
+		if (clock_ns(CLOCK_MONOTONIC) - start_ns > PAUSE_MS_MAX * 1000000ull)
+			pause_ms = PAUSE_MS_MIN;
+		is_to_stop(p, pause_ms);
+		pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
+	}
+	return NULL;
+}
+
+/* The strings stand behind the rest. */
+static struct protection_settings *copy_settings(const struct protection_settings *settings)
+{
+	size_t name = strlen(settings->name) + 1, device = strlen(settings->device) + 1;
+	struct protection_settings *copy =
+		malloc(sizeof(*copy) + name + device + strlen(settings->repository) + 1);
+	char *text = (char *)(copy + 1);
+
+	if (!copy)
+		return NULL;
+	*copy = *settings;
+	copy->name = strcpy(text, settings->name);
+	copy->device = strcpy(text + name, settings->device);
+	copy->repository = strcpy(text + name + device, settings->repository);
+	return copy;
+}
+
+static void destroy(struct protection *p)
+{
+	if (p->stop_fd >= 0)
+		close(p->stop_fd);
+	free(p->settings);
+	free(p);
+}
+
+int protection_start(const struct protection_settings *settings,
+		     void (*say)(const struct protection_settings *settings,
+				 enum protection_event event, const char *text),
+		     struct protection **ret_protection)
+{
+	struct protection *p = calloc(1, sizeof(*p));
+	int error;
+
+	if (!p)
+		return failure_set(-ENOMEM, "%s: out of memory", settings->name);
+	p->settings = copy_settings(settings);
+	p->say = say;
+	p->live.fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
+	p->stop_fd = eventfd(0, EFD_CLOEXEC);
+	error = !p->settings ? ENOMEM : p->stop_fd < 0 ? errno :
+				pthread_create(&p->thread, NULL, run, p);
+	if (error) {
+		destroy(p);
+		return failure_set(-error, "%s: cannot start: %s", settings->name, strerror(error));
+	}
+	*ret_protection = p;
+	return 0;
+}
+
+void protection_ask_to_stop(struct protection *p)
+{
+	uint64_t one = 1;
+
+	if (write(p->stop_fd, &one, sizeof(one)) < 0)
+		return; /* only when the counter is full: it is asked already */
+}
+
+void protection_stop(struct protection *p)
+{
+	protection_ask_to_stop(p);
+	pthread_join(p->thread, NULL);
+	destroy(p);
+}
+
+void protection_get_status(struct protection *p, struct protection_status *ret_status)
+{
+	LOCK_SCOPE(&p->lock);
+	*ret_status = p->status;
+	ret_status->scanned_bytes = atomic_load(&p->scan.read_bytes);
+}

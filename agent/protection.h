@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Continuous protection of one volume, in a thread of its own, until it is stopped:
+ * docs/journal.md has the states and the order of their steps. What fails is said, and
+ * tried again.
+ */
+#ifndef AGENT_PROTECTION_H
+#define AGENT_PROTECTION_H
+
+#include "agent/live_volume.h"
+#include "agent/recorder.h"
+#include "agent/scan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <tidemark.h>
+
+/** Of one volume. */
+struct protection_settings {
+	const char *name;       /* for people, and of the attachment that is made */
+	const char *device;     /* path, or the name of an attachment */
+	const char *repository;
+	uint64_t rpo_ns;
+	uint64_t points_ns;     /* between restore points; 0: none but the first */
+	uint64_t acknowledge_ns; /* between cuts that let the module forget */
+	uint64_t scan_bytes_per_second; /* 0: as fast as it goes */
+	size_t memory_bytes;
+};
+
+enum protection_state {
+	PROTECTION_STARTING,
+	PROTECTION_SCANNING,
+	PROTECTION_STREAMING,
+	PROTECTION_WAITING, /* something failed, and is tried again */
+};
+
+struct protection_status {
+	enum protection_state state;
+	char reason[512];        /* of the latest failure; empty: none yet */
+	char volume_id[TMC_TEXT_BYTES];
+	uint64_t volume_bytes;
+	uint64_t scan_bytes;     /* to be read by the scan */
+	uint64_t scanned_bytes;
+	struct recorder_status recorder;
+	uint64_t durable_ns;     /* CLOCK_REALTIME up to which everything is durable */
+	struct tmc_id point;     /* the latest; zero: none by this process */
+	uint64_t point_ns;
+	uint64_t nr_gaps;
+};
+
+enum protection_event { PROTECTION_INFO, PROTECTION_WARNING };
+
+struct protection;
+
+/** Copies the settings. say: called in the protection's thread. */
+int protection_start(const struct protection_settings *settings,
+		     void (*say)(const struct protection_settings *settings,
+				 enum protection_event event, const char *text),
+		     struct protection **ret_protection);
+/** Ask it to end; then wait for it, with everything durable where that works, and free it. */
+void protection_ask_to_stop(struct protection *protection);
+void protection_stop(struct protection *protection);
+
+void protection_get_status(struct protection *protection, struct protection_status *ret_status);
+const char *protection_state_name(enum protection_state state);
+
+/* ------------------------------------------------ what the parts of it share */
+
+struct protection {
+	struct protection_settings *settings; /* constant, and ours */
+	void (*say)(const struct protection_settings *settings, enum protection_event event,
+		    const char *text);
+	pthread_t thread;
+	int stop_fd; /* eventfd; readable once it is to end */
+	pthread_mutex_t lock; /* status */
+	struct protection_status status;
+	/* the thread's alone: */
+	struct tmc_repo *journal_repo; /* the recorder's handle, which takes nothing from what there is */
+	struct tmc_repo *repo; /* for one piece of work; NULL between them */
+	struct live_volume live;
+	struct recorder *recorder;
+	bool has_base;
+	struct tmc_id base;       /* what the module knows by now */
+	bool stands;              /* the stretch has a point and the module's first commit */
+	struct tmc_id scan_point; /* to be given up once there is an exact one; zero: none */
+	struct scan_progress scan;
+	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as is the next */
+	uint64_t next_cut_ns;
+	uint64_t cut_epoch;       /* of an open cut; 0: none */
+};
+
+void protection_say(struct protection *p, enum protection_event event, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void protection_set_state(struct protection *p, enum protection_state state);
+/** -ECANCELED, with a sentence, once it is to end. */
+int protection_check_stop(struct protection *p);
+int protection_catalog_failure(int error);
+
+/**
+ * Wait for news of the recorder or the end, at most so long. Errors: -ECANCELED, those
+ * of the recorder.
+ */
+int protection_wait(struct protection *p, uint64_t timeout_ns);
+
+/**
+ * A handle of its own for each piece of work: a session that lasts would keep each later
+ * doom from being swept.
+ */
+int protection_open_repo(struct protection *p);
+void protection_close_repo(struct protection *p);
+
+/**
+ * The image that the dirty set is relative to, as a point. False: there is none, everything is
+ * to be read; ret_point is then the latest point, where ret_has_point.
+ */
+bool protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point);
+
+/** From the cut that begins a stretch to its scan point. -EAGAIN: the stream ended meanwhile. */
+int protection_begin_stretch(struct protection *p);
+/** As long as the stretch lasts. 0: it has ended. */
+int protection_follow(struct protection *p);
+/** Let the module forget what is durable, before the channel is closed. */
+void protection_settle(struct protection *p);
+
+/**
+ * Make a point of all that is durable, and give the scan point up. Errors: -ENOENT (not just
+ * now: sectors that were read again are unsettled).
+ */
+int protection_make_point(struct protection *p, const struct recorder_status *recorder);
+
+/** End the open cut; base NULL: it is given up. */
+int protection_end_cut(struct protection *p, const struct tmc_id *base);
+
+#endif

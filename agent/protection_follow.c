@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * While the stream goes on: every so often a cut, which lets the module forget what is
+ * durable once its own record is, and a restore point.
+ */
+#include "agent/protection.h"
+#include "common/clock_ns.h"
+#include "common/failure.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOOK_AGAIN_NS   1000000000u
+#define SETTLE_NS_MAX  30000000000u
+
+int protection_end_cut(struct protection *p, const struct tmc_id *base)
+{
+	uint64_t epoch = p->cut_epoch;
+	int r;
+
+	if (!epoch)
+		return 0;
+	p->cut_epoch = 0;
+	if (!base)
+		return channel_abort(p->live.channel, epoch);
+	r = channel_commit(p->live.channel, epoch, base->bytes);
+	if (r == 0) {
+		p->has_base = true;
+		p->base = *base;
+	}
+	return r;
+}
+
+static int begin_cut(struct protection *p)
+{
+	struct channel_cut_part part = {
+		.channel = p->live.channel,
+		.kind = CHANNEL_CUT_CHANGED,
+		.stream = CHANNEL_STREAM_GOES_ON,
+	};
+	int r = channel_cut(&part, 1, NULL, 0);
+
+	if (r == 0)
+		p->cut_epoch = part.cut.epoch;
+	return r;
+}
+
+static bool cut_is_durable(const struct protection *p, const struct recorder_status *recorder)
+{
+	return p->cut_epoch && recorder->cut_epoch == p->cut_epoch &&
+	       recorder->durable_seq >= recorder->cut_seq;
+}
+
+static bool is_set(const struct tmc_id *id)
+{
+	static const struct tmc_id none;
+
+	return memcmp(id, &none, sizeof(none)) != 0;
+}
+
+static int keep_durable(struct protection *p, const struct recorder_status *recorder,
+			struct tmc_point *ret_point)
+{
+	struct tmc_when when = {.kind = TMC_WHEN_SEQ, .seq = recorder->durable_seq};
+	struct tmc_instant instant;
+	int r = tmc_instant_find(p->repo, p->live.volume.volume_id, &when, &instant);
+
+	if (r == 0)
+		r = tmc_instant_keep(p->repo, &instant, 0, ret_point);
+	if (r == 0 && is_set(&p->scan_point)) {
+		r = tmc_forget(p->repo, &p->scan_point, 1);
+		p->scan_point = (struct tmc_id){0};
+	}
+	return r < 0 ? protection_catalog_failure(r) : 0;
+}
+
+int protection_make_point(struct protection *p, const struct recorder_status *recorder)
+{
+	struct tmc_point point;
+	int r = protection_open_repo(p);
+
+	if (r < 0)
+		return r;
+	r = keep_durable(p, recorder, &point);
+	protection_close_repo(p);
+	if (r < 0)
+		return r;
+	LOCK_SCOPE(&p->lock);
+	p->status.point = point.id;
+	p->status.point_ns = point.cut_time_ns;
+	return 0;
+}
+
+/*
+ * An instant that is unsettled, just now, is no failure: the next one will do. And the stream
+ * does not depend on points.
+ */
+static void make_point_if_due(struct protection *p, const struct recorder_status *recorder)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int r;
+
+	if (!is_set(&p->scan_point) && (!p->settings->points_ns || now_ns < p->next_point_ns))
+		return;
+	r = protection_make_point(p, recorder);
+	if (r == -ENOENT)
+		return;
+	p->next_point_ns = now_ns + p->settings->points_ns;
+	if (r < 0)
+		protection_say(p, PROTECTION_WARNING, "no restore point could be made: %s; the "
+			       "writes are kept all the same", failure_text());
+}
+
+static int acknowledge_if_due(struct protection *p, const struct recorder_status *recorder)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+	if (cut_is_durable(p, recorder))
+		return protection_end_cut(p, &recorder->durable_segment);
+	if (p->cut_epoch || now_ns < p->next_cut_ns)
+		return 0;
+	p->next_cut_ns = now_ns + p->settings->acknowledge_ns;
+	return begin_cut(p);
+}
+
+/* The stream has ended; everything that it had is durable. */
+static void leave(struct protection *p, const struct recorder_status *recorder)
+{
+	protection_end_cut(p, cut_is_durable(p, recorder) ? &recorder->durable_segment : NULL);
+}
+
+int protection_follow(struct protection *p)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct recorder_status recorder;
+	int r = 0;
+
+	protection_set_state(p, PROTECTION_STREAMING);
+	protection_say(p, PROTECTION_INFO, "protected: every write is kept");
+	p->next_cut_ns = now_ns + p->settings->acknowledge_ns;
+	p->next_point_ns = now_ns + p->settings->points_ns;
+	while (r == 0) {
+		r = protection_wait(p, LOOK_AGAIN_NS);
+		recorder_get_status(p->recorder, &recorder);
+		if (r == 0 && recorder.state == RECORDER_IDLE) {
+			leave(p, &recorder);
+			return 0;
+		}
+		if (r == 0)
+			r = acknowledge_if_due(p, &recorder);
+		if (r == 0)
+			make_point_if_due(p, &recorder);
+	}
+	return r;
+}
+
+/*
+ * One cut more, so that only what is written after it has to be read by who comes next. It is
+ * worth some seconds, not more: without it a little more is read.
+ */
+void protection_settle(struct protection *p)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS_MAX;
+	struct recorder_status recorder;
+	struct timespec nap = {.tv_nsec = 20000000};
+
+	recorder_get_status(p->recorder, &recorder);
+	if (recorder.state != RECORDER_RECORDING || !p->stands)
+		return;
+	if (!p->cut_epoch && begin_cut(p) < 0)
+		return;
+	do {
+		recorder_hurry(p->recorder);
+		nanosleep(&nap, NULL);
+		recorder_get_status(p->recorder, &recorder);
+	} while (!cut_is_durable(p, &recorder) && recorder.state == RECORDER_RECORDING &&
+		 clock_ns(CLOCK_MONOTONIC) < end_ns);
+	if (cut_is_durable(p, &recorder))
+		protection_end_cut(p, &recorder.durable_segment);
+}

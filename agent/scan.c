@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ */
+#include "agent/scan.h"
+#include "agent/frozen_cursor.h"
+#include "common/cleanup.h"
+#include "common/clock_ns.h"
+#include "common/failure.h"
+
+#include <errno.h>
+#include <linux/ioprio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define REST_NS 100000000u
+
+struct scan {
+	const struct scan_request *request;
+	struct scan_progress *progress;
+	struct frozen_cursor cursor;
+	uint64_t start_ns;
+	uint64_t paced_bytes; /* read since then */
+};
+
+static int catalog_failure(int error)
+{
+	return failure_set(error, "%s", tmc_error_text());
+}
+
+static int rest_until(const struct scan *scan, uint64_t due_ns)
+{
+	int r;
+
+	while ((r = scan->request->keep_on(scan->request->context)) == 0) {
+		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+		uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+
+		if (!left_ns)
+			break;
+		usleep((useconds_t)(left_ns < REST_NS ? left_ns : REST_NS) / 1000);
+	}
+	return r;
+}
+
+/* Sleeps off what has been read faster than the rate allows. */
+static int pace(struct scan *scan, uint64_t bytes)
+{
+	uint64_t rate = scan->request->bytes_per_second;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), due_ns;
+
+	scan->paced_bytes += bytes;
+	if (!rate)
+		return rest_until(scan, now_ns);
+	due_ns = scan->start_ns + scan->paced_bytes * 1000000000u / rate;
+	/* A second's worth at a time: neither the product nor a pause's credit grows. */
+	if (scan->paced_bytes >= rate) {
+		scan->start_ns = due_ns > now_ns ? due_ns : now_ns;
+		scan->paced_bytes = 0;
+	}
+	return rest_until(scan, due_ns);
+}
+
+static int put_one_by_one(struct scan *scan, const struct frozen_run *run, uint8_t *buffer)
+{
+	const struct scan_request *request = scan->request;
+	uint64_t chosen[TMC_BUFFER_BYTES / TMC_CHUNK_BYTES_MIN / 64] = {0};
+	bool any = false;
+	int r = 0;
+
+	for (uint32_t i = 0; i < run->nr_chunks && r == 0; i++) {
+		uint64_t chunk = run->first_chunk + i;
+		int error = chunk_read(&request->source, chunk, 1,
+				       buffer + (size_t)i * request->source.info->chunk_bytes);
+
+		if (error == 0) {
+			chosen[i / 64] |= 1ull << i % 64;
+			any = true;
+		} else if (chunk_read_is_medium_error(error)) {
+			r = tmc_backup_put_unreadable(request->backup, chunk, 1);
+			r = r < 0 ? catalog_failure(r) : 0;
+			atomic_fetch_add(&scan->progress->unreadable_chunks, 1);
+		} else {
+			r = chunk_read_failure(&request->source, chunk, error);
+		}
+	}
+	if (r < 0 || !any) {
+		tmc_backup_buffer_return(request->backup, buffer);
+		return r;
+	}
+	r = tmc_backup_put(request->backup, run->first_chunk, run->nr_chunks, buffer, chosen);
+	return r < 0 ? catalog_failure(r) : 0;
+}
+
+static int put_run(struct scan *scan, const struct frozen_run *run, uint8_t *buffer)
+{
+	const struct scan_request *request = scan->request;
+	int r = chunk_read(&request->source, run->first_chunk, run->nr_chunks, buffer);
+
+	if (r < 0 && channel_check_device(request->channel) < 0) {
+		tmc_backup_buffer_return(request->backup, buffer);
+		return -ENXIO;
+	}
+	if (r < 0)
+		return put_one_by_one(scan, run, buffer);
+	r = tmc_backup_put(request->backup, run->first_chunk, run->nr_chunks, buffer, NULL);
+	return r < 0 ? catalog_failure(r) : 0;
+}
+
+/* 1: go on, 0: the frozen set has been read. */
+static int scan_one(struct scan *scan)
+{
+	struct tmc_backup *backup = scan->request->backup;
+	void *buffer = tmc_backup_buffer(backup);
+	struct frozen_run run;
+	uint64_t bytes;
+	int r;
+
+	if (!buffer)
+		return catalog_failure(-EPIPE);
+	r = frozen_cursor_next(&scan->cursor, &run);
+	if (r <= 0) {
+		tmc_backup_buffer_return(backup, buffer);
+		return r;
+	}
+	bytes = chunk_read_bytes(&scan->request->source, run.first_chunk, run.nr_chunks);
+	r = put_run(scan, &run, buffer);
+	atomic_fetch_add(&scan->progress->read_bytes, bytes);
+	if (r == 0)
+		r = pace(scan, bytes);
+	return r < 0 ? r : 1;
+}
+
+static int read_frozen(void *context, uint64_t first_chunk, uint64_t nr_chunks,
+		       uint64_t *ret_words)
+{
+	return channel_read_frozen(context, first_chunk, nr_chunks, ret_words);
+}
+
+int scan_run(const struct scan_request *request, struct scan_progress *progress)
+{
+	CLEANUP_FREE struct scan *scan = calloc(1, sizeof(*scan));
+	const struct channel_info *info = request->source.info;
+	int r = 1;
+
+	if (!scan)
+		return failure_set(-ENOMEM, "out of memory");
+	scan->request = request;
+	scan->progress = progress;
+	scan->start_ns = clock_ns(CLOCK_MONOTONIC);
+	frozen_cursor_init(&scan->cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
+			   read_frozen, request->channel);
+	/* Where the scheduler knows of it, and only for this thread. */
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+	while (r > 0)
+		r = scan_one(scan);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+	return r;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * libconfuse parses; what it says goes into one sentence, of which the first counts.
+ */
+#include "daemon/config.h"
+#include "common/cleanup.h"
+#include "common/duration_text.h"
+#include "common/failure.h"
+#include "common/size_text.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACKNOWLEDGE_NS 10000000000u
+#define RPO_NS_MIN      1000000000u
+#define MEMORY_MIN     (8u << 20)
+
+/* libconfuse's callbacks have no context. */
+static char complaint[1024];
+
+static void complain(cfg_t *cfg, const char *format, va_list args)
+{
+	size_t used;
+
+	if (complaint[0])
+		return;
+	if (cfg && cfg->filename && cfg->line)
+		snprintf(complaint, sizeof(complaint), "%s, line %d: ", cfg->filename, cfg->line);
+	used = strlen(complaint);
+	vsnprintf(complaint + used, sizeof(complaint) - used, format, args);
+}
+
+static int check_duration(cfg_t *cfg, cfg_opt_t *option)
+{
+	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
+	uint64_t ns;
+
+	if (duration_text_parse(text, &ns) == 0)
+		return 0;
+	cfg_error(cfg, "%s = %s: is no span of time; give one as 5s, 30min, 1h, 2d",
+		  cfg_opt_name(option), text);
+	return -1;
+}
+
+static int check_size(cfg_t *cfg, cfg_opt_t *option)
+{
+	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
+	uint64_t bytes;
+
+	if (size_text_parse(text, &bytes) == 0)
+		return 0;
+	cfg_error(cfg, "%s = %s: is no size; give one as 100M", cfg_opt_name(option), text);
+	return -1;
+}
+
+static uint64_t duration(cfg_t *section, const char *name)
+{
+	uint64_t ns = 0;
+
+	duration_text_parse(cfg_getstr(section, name), &ns);
+	return ns;
+}
+
+static uint64_t size(cfg_t *section, const char *name)
+{
+	uint64_t bytes = 0;
+
+	size_text_parse(cfg_getstr(section, name), &bytes);
+	return bytes;
+}
+
+static int bad_volume(const char *path, const char *name, const char *what)
+{
+	return failure_set(-EINVAL, "%s: volume \"%s\": %s", path, name, what);
+}
+
+static int take_volume(const char *path, cfg_t *top, cfg_t *section,
+		       struct protection_settings *volume)
+{
+	const char *name = cfg_title(section);
+	const char *repository = cfg_getstr(section, "repository");
+
+	if (!repository)
+		repository = cfg_getstr(top, "repository");
+	if (!repository)
+		return bad_volume(path, name, "has no repository; name one, in it or above");
+	if (!cfg_getstr(section, "device"))
+		return bad_volume(path, name, "has no device");
+	*volume = (struct protection_settings){
+		.name = strdup(name),
+		.device = strdup(cfg_getstr(section, "device")),
+		.repository = strdup(repository),
+		.rpo_ns = duration(section, "rpo"),
+		.points_ns = duration(section, "points"),
+		.acknowledge_ns = ACKNOWLEDGE_NS,
+		.scan_bytes_per_second = size(section, "scan-rate"),
+		.memory_bytes = size(section, "memory"),
+	};
+	if (!volume->name || !volume->device || !volume->repository)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
+	if (volume->rpo_ns < RPO_NS_MIN)
+		return bad_volume(path, name, "rpo is at least 1s");
+	if (volume->memory_bytes < MEMORY_MIN)
+		return bad_volume(path, name, "memory is at least 8M");
+	return 0;
+}
+
+static int check_unlike(const char *path, const struct config *config, size_t nth)
+{
+	const struct protection_settings *volume = &config->volumes[nth];
+
+	for (size_t i = 0; i < nth; i++) {
+		if (strcmp(config->volumes[i].name, volume->name) == 0)
+			return bad_volume(path, volume->name, "is there twice");
+		if (strcmp(config->volumes[i].device, volume->device) == 0)
+			return bad_volume(path, volume->name, "has the device of another one");
+	}
+	return 0;
+}
+
+static int take_all(const char *path, cfg_t *top, struct config *config)
+{
+	size_t nr = cfg_size(top, "volume");
+	int r = nr ? 0 : failure_set(-EINVAL, "%s: names no volume to protect", path);
+
+	config->volumes = calloc(nr ? nr : 1, sizeof(*config->volumes));
+	if (!config->volumes)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
+	while (r == 0 && config->nr_volumes < nr) {
+		size_t nth = config->nr_volumes++;
+
+		r = take_volume(path, top, cfg_getnsec(top, "volume", (unsigned int)nth),
+				&config->volumes[nth]);
+		if (r == 0)
+			r = check_unlike(path, config, nth);
+	}
+	return r;
+}
+
+static int parse(const char *path, cfg_t *top)
+{
+	complaint[0] = '\0';
+	cfg_set_error_function(top, complain);
+	for (size_t i = 0; i < 2; i++)
+		cfg_set_validate_func(top, i ? "volume|points" : "volume|rpo", check_duration);
+	for (size_t i = 0; i < 2; i++)
+		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
+	switch (cfg_parse(top, path)) {
+	case CFG_SUCCESS:
+		return 0;
+	case CFG_FILE_ERROR:
+		return failure_set(errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
+	default:
+		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
+	}
+}
+
+int config_read(const char *path, struct config *ret_config)
+{
+	cfg_opt_t volume[] = {
+		CFG_STR("device", NULL, CFGF_NODEFAULT),
+		CFG_STR("repository", NULL, CFGF_NODEFAULT),
+		CFG_STR("rpo", "5s", CFGF_NONE),
+		CFG_STR("points", "1h", CFGF_NONE),
+		CFG_STR("scan-rate", "0", CFGF_NONE),
+		CFG_STR("memory", "64M", CFGF_NONE),
+		CFG_END(),
+	};
+	cfg_opt_t options[] = {
+		CFG_STR("repository", NULL, CFGF_NODEFAULT),
+		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE),
+		CFG_END(),
+	};
+	struct config config = {0};
+	cfg_t *top = cfg_init(options, CFGF_NONE);
+	int r;
+
+	if (!top)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
+	r = parse(path, top);
+	if (r == 0)
+		r = take_all(path, top, &config);
+	cfg_free(top);
+	if (r < 0) {
+		config_clear(&config);
+		return r;
+	}
+	*ret_config = config;
+	return 0;
+}
+
+void config_clear(struct config *config)
+{
+	for (size_t i = 0; i < config->nr_volumes; i++) {
+		free((char *)config->volumes[i].name);
+		free((char *)config->volumes[i].device);
+		free((char *)config->volumes[i].repository);
+	}
+	free(config->volumes);
+	*config = (struct config){0};
+}
+
+bool config_same_volume(const struct protection_settings *a, const struct protection_settings *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->device, b->device) == 0 &&
+	       strcmp(a->repository, b->repository) == 0 && a->rpo_ns == b->rpo_ns &&
+	       a->points_ns == b->points_ns && a->memory_bytes == b->memory_bytes &&
+	       a->scan_bytes_per_second == b->scan_bytes_per_second;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The socket by which tidemark asks tidemarkd: one request, a word and a newline, one JSON
+ * object as the answer, and it is closed. Only root can connect.
+ */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+#include <json-c/json.h>
+
+#define CONTROL_PATH "/run/tidemark/control"
+
+/** Listen. Errors: -EADDRINUSE (another tidemarkd runs). Returns the descriptor. */
+int control_listen(const char *path);
+
+/**
+ * Take one client that waits and answer it. status: makes the answer to "status", which is
+ * freed here.
+ */
+void control_serve(int listen_fd, struct json_object *(*status)(void *context), void *context);
+
+#endif

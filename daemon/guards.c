@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ */
+#include "daemon/guards.h"
+#include "cli/json.h"
+#include "common/failure.h"
+#include "daemon/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void say(const struct protection_settings *settings, enum protection_event event,
+		const char *text)
+{
+	log_say(event == PROTECTION_WARNING ? LOG_PRIORITY_WARNING : LOG_PRIORITY_INFO,
+		settings->name, "%s", text);
+}
+
+/* ------------------------------------------------------------------------ adopt */
+
+/* Takes over the protection of a volume that stays as it is. */
+static bool take_over(struct guards *from, struct guards *to, size_t nth)
+{
+	for (size_t i = 0; i < from->config.nr_volumes; i++) {
+		if (!from->protections[i] ||
+		    !config_same_volume(&from->config.volumes[i], &to->config.volumes[nth]))
+			continue;
+		to->protections[nth] = from->protections[i];
+		from->protections[i] = NULL;
+		return true;
+	}
+	return false;
+}
+
+static void start(struct guards *guards, size_t nth)
+{
+	struct protection_settings *settings = &guards->config.volumes[nth];
+
+	if (protection_start(settings, say, &guards->protections[nth]) < 0)
+		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
+}
+
+void guards_adopt(struct guards *guards, struct config *config)
+{
+	struct guards next = {.config = *config};
+	bool *stays = calloc(config->nr_volumes, sizeof(*stays));
+
+	next.protections = calloc(config->nr_volumes, sizeof(*next.protections));
+	if (!next.protections || !stays) {
+		log_say(LOG_PRIORITY_ERROR, NULL, "out of memory; goes on with the config that it had");
+		free(next.protections);
+		free(stays);
+		config_clear(config);
+		return;
+	}
+	for (size_t i = 0; i < next.config.nr_volumes; i++)
+		stays[i] = take_over(guards, &next, i);
+	guards_stop(guards); /* whatever has not been taken over */
+	for (size_t i = 0; i < next.config.nr_volumes; i++)
+		if (!stays[i])
+			start(&next, i);
+	free(stays);
+	*guards = next;
+}
+
+void guards_stop(struct guards *guards)
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i])
+			protection_ask_to_stop(guards->protections[i]);
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i])
+			protection_stop(guards->protections[i]);
+	free(guards->protections);
+	config_clear(&guards->config);
+	*guards = (struct guards){0};
+}
+
+/* ----------------------------------------------------------------------- status */
+
+static struct json_object *volume_to_json(const struct protection_settings *settings,
+					  const struct protection_status *status)
+{
+	static const struct tmc_id none;
+	struct json_object *object = json_object_new_object();
+	const struct recorder_status *recorder = &status->recorder;
+	char id[TMC_ID_TEXT] = "";
+
+	if (memcmp(&status->point, &none, sizeof(none)))
+		tmc_id_format(&status->point, id);
+	json_add_text(object, "volume", settings->name);
+	json_add_text(object, "device", settings->device);
+	json_add_text(object, "repository", settings->repository);
+	json_add_text(object, "volume_id", status->volume_id);
+	json_add_number(object, "volume_bytes", status->volume_bytes);
+	json_add_text(object, "state", protection_state_name(status->state));
+	json_add_text(object, "reason", status->reason);
+	json_add_number(object, "scan_bytes", status->scan_bytes);
+	json_add_number(object, "scanned_bytes", status->scanned_bytes);
+	json_add_number(object, "seq", recorder->seq);
+	json_add_number(object, "durable_seq", recorder->durable_seq);
+	json_add_number(object, "streamed_bytes", recorder->nr_bytes);
+	json_add_number(object, "rereads", recorder->nr_rereads);
+	json_add_number(object, "gaps", status->nr_gaps);
+	json_add_number(object, "rpo_ms", settings->rpo_ns / 1000000);
+	json_add_number(object, "durable_ms", status->durable_ns / 1000000);
+	json_add_text(object, "point", id);
+	json_add_number(object, "point_ms", status->point_ns / 1000000);
+	return object;
+}
+
+struct json_object *guards_to_json(struct guards *guards)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *volumes = json_object_new_array();
+
+	for (size_t i = 0; i < guards->config.nr_volumes; i++) {
+		struct protection_status status = {.state = PROTECTION_WAITING};
+
+		if (guards->protections[i])
+			protection_get_status(guards->protections[i], &status);
+		json_object_array_add(volumes, volume_to_json(&guards->config.volumes[i], &status));
+	}
+	json_object_object_add(object, "volumes", volumes);
+	return object;
+}
+
+void guards_summary(struct guards *guards, char *ret_text, size_t bytes)
+{
+	size_t nr_streaming = 0;
+
+	for (size_t i = 0; i < guards->config.nr_volumes; i++) {
+		struct protection_status status = {.state = PROTECTION_WAITING};
+
+		if (guards->protections[i])
+			protection_get_status(guards->protections[i], &status);
+		nr_streaming += status.state == PROTECTION_STREAMING;
+	}
+	snprintf(ret_text, bytes, "%zu of %zu volumes protected", nr_streaming,
+		 guards->config.nr_volumes);
+}

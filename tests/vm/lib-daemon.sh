@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+# shellcheck shell=bash
+#
+# Volumes that tidemarkd protects. Sourced after lib.sh.
+
+daemon_log=/tmp/tidemarkd.log
+
+# configure REPOSITORY NAME DEVICE [LINE]...: one volume; lines are settings of it.
+configure() {
+	mkdir -p /etc/tidemark
+	{
+		echo "repository = \"$1\""
+		echo "volume \"$2\" {"
+		echo "device = \"$3\""
+		printf '%s\n' "${@:4}"
+		echo "}"
+	} >/etc/tidemark/tidemark.conf
+}
+
+# Start it and wait until all that it is to protect is protected.
+start_daemon() {
+	launch_daemon
+	wait_until_protected
+}
+
+launch_daemon() {
+	: >"$daemon_log"
+	tidemarkd "$@" 2>>"$daemon_log" &
+	daemon=$!
+	cleanup stop_daemon_if_running "$daemon"
+}
+
+# wait_until_protected [TIMES]: since it was launched.
+wait_until_protected() {
+	wait_until 120 daemon_has_said 'protected: every write is kept' "${1:-1}"
+}
+
+# daemon_has_said TEXT [TIMES]
+daemon_has_said() {
+	kill -0 "$daemon" 2>/dev/null || fail "tidemarkd has ended: $(<"$daemon_log")"
+	[ "$(grep -cF -- "$1" "$daemon_log")" -ge "${2:-1}" ]
+}
+
+stop_daemon() {
+	kill -TERM "$daemon"
+	wait "$daemon" || fail "tidemarkd: status $?: $(<"$daemon_log")"
+	cat "$daemon_log"
+}
+
+kill_daemon() {
+	kill -KILL "$daemon"
+	wait "$daemon" 2>/dev/null || true
+}
+
+stop_daemon_if_running() {
+	cat "$daemon_log"
+	! kill -TERM "$1" 2>/dev/null || wait "$1"
+}
