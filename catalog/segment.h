@@ -41,4 +41,12 @@ void tmc_segment_record(const struct tmc_segment_reader *reader, uint32_t n,
 /** Its payload, proved and decoded: payload_bytes at ret_payload. Errors: -EBADMSG. */
 int tmc_segment_payload(struct tmc_segment_reader *reader, uint32_t n, void *ret_payload);
 
+/**
+ * Prove a segment: its table, and every payload where that is asked for. ret_segment: what it
+ * says of itself once that is proved, whatever its payloads are; its stretch is 0 before.
+ * Errors: -ENOENT, -EBADMSG.
+ */
+int tmc_segment_check(struct tmc_repo *repo, const struct tmc_id *id, bool every_byte,
+		      struct tmc_segment *ret_segment);
+
 #endif
