@@ -158,14 +158,23 @@ static void add_exact_points(struct tmc_timeline *timeline, uint64_t stretch, ui
 	}
 }
 
+/* The first seq behind what of a segment is unsettled; at most end. */
+static uint64_t settled_from(const struct tmc_segment *segment, uint64_t end)
+{
+	uint64_t seq = segment->last_seq + 1;
+
+	seq = segment->settles_seq < seq ? segment->settles_seq : seq;
+	return seq < end ? seq : end;
+}
+
 static void add_settled(struct tmc_timeline *timeline, uint64_t stretch, uint64_t first,
 			uint64_t last)
 {
 	for (size_t i = 0; i < timeline->nr_segments; i++) {
 		const struct tmc_segment *segment = &timeline->segments[i];
-		uint64_t end = segment->settles_seq < last + 1 ? segment->settles_seq : last + 1;
+		uint64_t end = settled_from(segment, last + 1);
 
-		if (segment->stretch != stretch || segment->settles_seq <= first ||
+		if (segment->stretch != stretch || end <= first ||
 		    segment->settles_seq <= segment->first_seq || segment->first_seq > last)
 			continue;
 		if (segment->first_seq > first) {

@@ -431,6 +431,31 @@ static void unsettled_segments_say_so(void **state)
 	tmc_repo_close(repo);
 }
 
+static void what_settles_later_is_unsettled_until_then(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = begin(fixture, repo, 1);
+
+	for (int i = 0; i < 5; i++) { /* two records each */
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 512));
+		if (i == 1)
+			tmc_journal_settle(tape->journal, UINT64_MAX);
+		if (i == 3)
+			tmc_journal_settle(tape->journal, 7);
+		assert_success(append(tape, TMC_RECORD_REREAD, CONTENT_TEXT, 512));
+		assert_success(tmc_journal_seal(tape->journal));
+	}
+	assert_success(tmc_journal_end(tape->journal));
+	assert_int_equal(settles_of(repo, tape, 0), 0);
+	assert_true(settles_of(repo, tape, 1) == UINT64_MAX);
+	assert_true(settles_of(repo, tape, 2) == UINT64_MAX);
+	assert_int_equal(settles_of(repo, tape, 3), 7);
+	assert_int_equal(settles_of(repo, tape, 4), 0);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
 static int collect(void *context, const struct tmc_record *record)
 {
 	struct tape *tape = context;
@@ -967,6 +992,7 @@ int main(void)
 		T(a_segment_of_many_small_records_is_full),
 		T(a_list_is_of_one_volume_or_of_all),
 		T(unsettled_segments_say_so),
+		T(what_settles_later_is_unsettled_until_then),
 		T(reading_gives_records_and_marks),
 		T(what_makes_no_sense_is_refused),
 		T(volumes_that_are_none_are_refused),
