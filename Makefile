@@ -185,7 +185,8 @@ $(B)/unit/test-fault-sweep: $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(
 # ---------------------------------------------------------------------- install
 install: tools install-library install-udev
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/tidemark $(B)/tidemarkd
-	install -D -m 644 man/tidemark.8 $(DESTDIR)$(PREFIX)/share/man/man8/tidemark.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/tidemark.8 man/tidemarkd.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/tidemark.conf.5
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
 	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
 	$(if $(DESTDIR),,$(if $(wildcard $(kbuild)/dm-tidemark.ko),depmod $(KVER)))
