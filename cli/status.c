@@ -5,6 +5,7 @@
  * tidemark status: what is attached. Reads the targets' status lines, which
  * works while backups run.
  */
+#include "agent/control_client.h"
 #include "agent/device.h"
 #include "cli/command.h"
 #include "cli/json.h"
@@ -14,22 +15,88 @@
 #include "common/hex.h"
 #include "common/size_text.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define SECTOR_BYTES 512
 
 static const char help[] =
-	"Usage: tidemark status [--json]\n"
-	"List the attached devices. DIRTY is what the next incremental backup will read; CUT\n"
+	"Usage: tidemark status [--control SOCKET] [--json]\n"
+	"List the volumes that tidemarkd protects, where it runs: until WHEN each can be had at\n"
+	"any second, and why it cannot where it is \"waiting\".\n\n"
+	"Then the attached devices. DIRTY is what the next incremental backup will read; CUT\n"
 	"is \"active\" while a backup runs, \"lost\" when it has to start again; BASE is the\n"
 	"point that the next backup builds on, \"-\" when it will read everything. STATE is that\n"
 	"of the device: \"grown\" when there is more of it now than is attached, \"short\" when\n"
 	"less, \"gone\" when it was unplugged.\n\n"
-	"      --json  report one JSON object with the array \"attachments\"\n"
-	"  -h, --help  this text";
+	"      --control SOCKET  where tidemarkd listens (default: " CONTROL_PATH ")\n"
+	"      --json            report one JSON object with the arrays \"attachments\" and\n"
+	"                        \"volumes\"\n"
+	"  -h, --help            this text";
+
+/* -------------------------------------------------------------- protected volumes */
+
+static const char *text_of(struct json_object *object, const char *name)
+{
+	struct json_object *member = json_object_object_get(object, name);
+
+	return member ? json_object_get_string(member) : "";
+}
+
+static uint64_t number_of(struct json_object *object, const char *name)
+{
+	return json_object_get_uint64(json_object_object_get(object, name));
+}
+
+/* NULL: no tidemarkd runs. */
+static int ask_daemon(const char *control, struct json_object **ret_answer)
+{
+	CLEANUP_FREE char *text = NULL;
+	int r = control_client_ask(control, "status", &text);
+
+	*ret_answer = NULL;
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	*ret_answer = json_tokener_parse(text);
+	return *ret_answer ? 0 : failure_set(-EIO, "%s: the answer of tidemarkd makes no sense",
+					     control);
+}
+
+static void print_volume(struct json_object *volume)
+{
+	time_t until = (time_t)(number_of(volume, "durable_ms") / 1000);
+	const char *reason = text_of(volume, "reason");
+	const char *state = text_of(volume, "state");
+	char when[32] = "-";
+	struct tm tm;
+
+	if (until && localtime_r(&until, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%-16s  %-12s  %-9s  %-19s  %12.12s  %4" PRIu64 "  %s\n", text_of(volume, "volume"),
+	       text_of(volume, "device"), state, when,
+	       *text_of(volume, "point") ? text_of(volume, "point") : "-",
+	       number_of(volume, "gaps"), strcmp(state, "waiting") == 0 ? reason : "");
+}
+
+static void print_volumes(struct json_object *answer)
+{
+	struct json_object *volumes = json_object_object_get(answer, "volumes");
+
+	printf("%-16s  %-12s  %-9s  %-19s  %12s  %4s  %s\n", "VOLUME", "DEVICE", "STATE", "UNTIL",
+	       "POINT", "GAPS", "REASON");
+	for (size_t i = 0; i < json_object_array_length(volumes); i++)
+		print_volume(json_object_array_get_idx(volumes, i));
+	putchar('\n');
+}
+
+/* -------------------------------------------------------------------- attachments */
 
 static void device_text(const struct block_tree *tree, dev_t device, char *ret_text, size_t size)
 {
@@ -98,7 +165,7 @@ static void print_attachment(const struct block_tree *tree, const struct attachm
 }
 
 static void report_json(const struct block_tree *tree, const struct attachment *attachments,
-			size_t nr)
+			size_t nr, struct json_object *answer)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *array = json_object_new_array();
@@ -106,6 +173,9 @@ static void report_json(const struct block_tree *tree, const struct attachment *
 	for (size_t i = 0; i < nr; i++)
 		add_attachment(array, tree, &attachments[i]);
 	json_object_object_add(object, "attachments", array);
+	if (answer)
+		json_object_object_add(object, "volumes",
+				       json_object_get(json_object_object_get(answer, "volumes")));
 	json_print(object);
 }
 
@@ -122,21 +192,31 @@ static void report_text(const struct block_tree *tree, const struct attachment *
 		print_attachment(tree, &attachments[i]);
 }
 
-static enum exit_status show_status(bool json)
+static void put_json(struct json_object **object)
 {
+	json_object_put(*object);
+}
+
+static enum exit_status show_status(const char *control, bool json)
+{
+	CLEANUP(put_json) struct json_object *answer = NULL;
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	CLEANUP_FREE struct attachment *attachments = NULL;
 	size_t nr;
 	int r = device_list(&attachments, &nr);
 
+	if (r == 0)
+		r = ask_daemon(control, &answer);
 	if (r < 0)
 		return command_failure(r);
 	r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
 	if (r < 0)
 		return command_failure(failure_set(r, "/sys and /proc: %s", strerror(-r)));
 	if (json)
-		report_json(&tree, attachments, nr);
-	else
+		report_json(&tree, attachments, nr, answer);
+	else if (answer)
+		print_volumes(answer);
+	if (!json)
 		report_text(&tree, attachments, nr);
 	return EXIT_STATUS_OK;
 }
@@ -144,15 +224,20 @@ static enum exit_status show_status(bool json)
 enum exit_status command_status(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"control", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
+	const char *control = CONTROL_PATH;
 	bool json = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (option) {
+		case 's':
+			control = optarg;
+			break;
 		case 'j':
 			json = true;
 			break;
@@ -165,5 +250,5 @@ enum exit_status command_status(int argc, char **argv)
 	}
 	if (argc != optind)
 		return command_usage("status", "status: takes no argument \"%s\"", argv[optind]);
-	return show_status(json);
+	return show_status(control, json);
 }

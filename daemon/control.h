@@ -10,8 +10,6 @@
 
 #include <json-c/json.h>
 
-#define CONTROL_PATH "/run/tidemark/control"
-
 /** Listen. Errors: -EADDRINUSE (another tidemarkd runs). Returns the descriptor. */
 int control_listen(const char *path);
 

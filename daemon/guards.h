@@ -25,7 +25,7 @@ void guards_adopt(struct guards *guards, struct config *config);
 /** End all of them, durably. */
 void guards_stop(struct guards *guards);
 
-/** What control's "status" answers; docs/json.md. */
+/** What control answers to "status"; members keep their names and meanings. */
 struct json_object *guards_to_json(struct guards *guards);
 
 /** One line for systemctl status. */

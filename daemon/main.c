@@ -6,6 +6,7 @@
  * the foreground, tells systemd that it is up and alive, reads its config anew on SIGHUP
  * and ends on SIGTERM with everything durable that it has seen.
  */
+#include "agent/control_client.h"
 #include "agent/resident.h"
 #include "cli/exit_status.h"
 #include "cli/unlock.h"
