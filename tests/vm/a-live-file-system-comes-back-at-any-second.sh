@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 the Tidemark authors
+#
+# A mounted ext4 under load is put back as it was at moments that nobody prepared: by time,
+# by number, before a flush. Each image mounts with a journal replay, passes fsck, and has
+# every file that was synced before.
+#
+# vm: disks=96M,96M,1G mem=1024 timeout=900 long=3600
+
+# shellcheck source=lib.sh
+. lib.sh
+# shellcheck source=lib-daemon.sh
+. lib-daemon.sh
+
+requires tidemarkd module:dm-tidemark
+export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
+rounds=$(rounds 12 100)
+
+load_module settle_ms=60000
+make_ext4 /dev/vda
+mount_ext4 /dev/vda /mnt/data
+make_ext4 /dev/vdc
+mount_ext4 /dev/vdc /mnt/repository
+check tidemark init "$TIDEMARK_REPOSITORY"
+configure "$TIDEMARK_REPOSITORY" data /dev/vda 'rpo = 2s' 'points = 15s'
+start_writer /mnt/data/tree
+wait_for_synced 10
+start_daemon
+first=$(date +%s%N)
+wait_for_synced $((20 + rounds * 10))
+last=$(date +%s%N)
+cp "$writer_log" /tmp/log
+check tidemark mark data 'before the end'
+stop_writer "$writer"
+tidemark status
+stop_daemon
+
+# An interval that nobody cut: the stream had no gap.
+tidemark log data --json >/tmp/history
+[ "$(json '.intervals | length' </tmp/history)" -eq 1 ] || fail "$(</tmp/history)"
+low=$(json '.intervals[0].first_seq' </tmp/history)
+high=$(json '.intervals[0].last_seq' </tmp/history)
+RANDOM=$SEED
+for round in $(seq "$rounds"); do
+	moment=$((first + (last - first) / 32768 * RANDOM))
+	seq=$((low + RANDOM * 32768 % (high - low)))
+	at="@$((moment / 1000000000)).$(printf %09d $((moment % 1000000000)))"
+	case $((round % 3)) in
+	0) when=(--at "$at") ;;
+	1) when=(--at "$at" --before-flush) ;;
+	2) when=(--seq "$seq") ;;
+	esac
+	check tidemark restore "${when[@]}" /dev/vdb --force --quiet --json >/tmp/restored
+	restored=$(json time_ns </tmp/restored)
+	fsck_ext4 /dev/vdb
+	check mount -t ext4 -o ro /dev/vdb /tmp/replay
+	# A record is as precise as the kernel's tick, and is there before what syncs it returns.
+	check ckverify /tmp/replay/tree /tmp/log --before $((restored - 10000000))
+	check umount /tmp/replay
+	echo "image $round of $rounds is good: ${when[*]}"
+done
+check tidemark restore --mark 'before the end' /dev/vdb --force
+fsck_ext4 /dev/vdb
+check umount /mnt/data
+check tidemark verify
+check dmsetup remove data
