@@ -151,6 +151,8 @@ static int plan_and_apply(struct tmc_repair *repair)
 
 	if (!ret)
 		ret = tmc_repair_check_notes(repair);
+	if (!ret)
+		ret = tmc_repair_check_segments(repair);
 	if (ret < 0)
 		return ret;
 	return repair->options->apply ? apply(repair) : tmc_repair_return_points(repair);
@@ -177,14 +179,15 @@ static int verdict(const struct tmc_repair *repair)
 	const struct tmc_repair_result *result = &repair->result;
 
 	if (repair->options->apply)
-		return result->lost_points || result->rewritten_points ?
+		return result->lost_points || result->rewritten_points || result->damaged_segments ?
 		       failure_set(-EBADMSG, "the repository is sound again, but %llu restore points have "
-				   "lost parts and %llu are lost",
+				   "lost parts, %llu and %llu segments of the journal are lost",
 				   (unsigned long long)result->rewritten_points,
-				   (unsigned long long)result->lost_points) : 0;
+				   (unsigned long long)result->lost_points,
+				   (unsigned long long)result->damaged_segments) : 0;
 	if (result->damaged_packs || result->missing_packs || result->damaged_indexes ||
 	    result->damaged_dooms || result->damaged_ledgers || result->damaged_notes ||
-	    result->rewritten_points || result->lost_points)
+	    result->damaged_segments || result->rewritten_points || result->lost_points)
 		return failure_set(-EBADMSG, "the repository is damaged: \"tidemark repair --apply\" "
 				   "makes it sound, and keeps what can be read");
 	return 0;

@@ -79,5 +79,6 @@ int tmc_repair_check_dooms(struct tmc_repair *repair);
 
 /** Name the damaged ones; they go aside if the options say so. */
 int tmc_repair_check_notes(struct tmc_repair *repair);
+int tmc_repair_check_segments(struct tmc_repair *repair);
 
 #endif

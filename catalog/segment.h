@@ -22,8 +22,8 @@ uint64_t tmc_segment_id_seq(const struct tmc_id *id);
  * What a segment's tail says, which is believed to search and not to read by; -EBADMSG where
  * it is damaged. ret_volume_id, which proves the whole table, may be NULL.
  */
-int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_segment *ret_segment,
-		     char ret_volume_id[TMC_TEXT_BYTES]);
+int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id,
+		     struct tmc_segment *ret_segment, char ret_volume_id[TMC_TEXT_BYTES]);
 
 /** Errors: -ENOENT, -EBADMSG, -ENOKEY. */
 int tmc_segment_open(struct tmc_repo *repo, const struct tmc_id *id,
@@ -40,5 +40,13 @@ void tmc_segment_record(const struct tmc_segment_reader *reader, uint32_t n,
 
 /** Its payload, proved and decoded: payload_bytes at ret_payload. Errors: -EBADMSG. */
 int tmc_segment_payload(struct tmc_segment_reader *reader, uint32_t n, void *ret_payload);
+
+/**
+ * Prove a segment: its table, and every payload where that is asked for. ret_segment: what it
+ * says of itself once that is proved, whatever its payloads are; its stretch is 0 before.
+ * Errors: -ENOENT, -EBADMSG.
+ */
+int tmc_segment_check(struct tmc_repo *repo, const struct tmc_id *id, bool every_byte,
+		      struct tmc_segment *ret_segment);
 
 #endif

@@ -129,6 +129,8 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
  */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind,
 			const struct tmc_id *id);
+/** Whether it was put aside, and still lies there. */
+bool tmc_store_is_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id);
 /** Give a point that was put aside its name again, durably. Errors: -EEXIST. */
 int tmc_store_take_back_point(struct tmc_store *store, const struct tmc_id *id);
 

@@ -499,6 +499,15 @@ int tmc_store_time(struct tmc_store *store, enum tmc_store_kind kind, const stru
 	return 0;
 }
 
+/* What it is called there; the length. */
+static int aside_name(const char *name, char ret_aside[NAME_BYTES + 24])
+{
+	const char *slash = strrchr(name, '/');
+
+	return snprintf(ret_aside, NAME_BYTES + 24, "aside/%.*s%s%s", (int)strcspn(name, "/"), name,
+			slash ? "-" : "", slash ? slash + 1 : "");
+}
+
 /* Until the second sync both names may come back after a crash, never none. */
 int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
 {
@@ -515,9 +524,7 @@ int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const
 		return ret;
 	ret = -EEXIST;
 	for (unsigned int n = 1; ret == -EEXIST && n <= ASIDE_NAMES; n++) {
-		int length = snprintf(aside, sizeof(aside), "aside/%.*s%s%s",
-				      (int)strcspn(name, "/"), name, slash ? "-" : "",
-				      slash ? slash + 1 : "");
+		int length = aside_name(name, aside);
 
 		if (n > 1) /* it was put aside before, and is damaged again */
 			snprintf(aside + length, sizeof(aside) - (size_t)length, ".%u", n);
@@ -527,6 +534,15 @@ int tmc_store_put_aside(struct tmc_store *store, enum tmc_store_kind kind, const
 		return tmc_store_error(store, ret, "put aside", name);
 	ret = sync_directory(store, "aside");
 	return ret ? ret : sync_directory(store, directory);
+}
+
+bool tmc_store_is_aside(struct tmc_store *store, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	char name[NAME_BYTES], aside[NAME_BYTES + 24];
+
+	object_name(kind, id, name);
+	aside_name(name, aside);
+	return !faccessat(store->root_fd, aside, F_OK, 0);
 }
 
 int tmc_store_take_back_point(struct tmc_store *store, const struct tmc_id *id)

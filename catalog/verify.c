@@ -2,9 +2,9 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Three passes. Packs: every byte of each pack is compared with its hash once, or
+ * Four passes. Packs: every byte of each pack is compared with its hash once, or
  * as much as the level asks for, and each good blob is noted at the index entries
- * that name it. Indexes: each is compared with its name. Points: each tree is walked and
+ * that name it. Indexes: each is compared with its name. Segments: each is proved. Points: each tree is walked and
  * has to end at noted entries; a subtree that points share is walked once. For a single
  * point a walk goes before, to collect the packs that it needs.
  *
@@ -307,6 +307,8 @@ static int run(struct tmc_verify *verify)
 		ret = check_indexes(verify);
 	if (!ret && verify->whole)
 		ret = check_records(verify);
+	if (!ret && verify->whole)
+		ret = tmc_verify_segments(verify);
 	if (!ret && point)
 		ret = check_point(verify, &point->id);
 	for (size_t i = 0; i < nr && !ret; i++)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * One verification, in verify.c and verify_packs.c.
+ * One verification, in verify.c, verify_packs.c and verify_segments.c.
  */
 #ifndef CATALOG_VERIFY_H
 #define CATALOG_VERIFY_H
@@ -53,5 +53,8 @@ bool tmc_verify_is_given_up(struct tmc_verify *verify, enum tmc_store_kind kind,
  * indexes name.
  */
 int tmc_verify_packs(struct tmc_verify *verify);
+
+/** Check all segments of the journal, by one thread. */
+int tmc_verify_segments(struct tmc_verify *verify);
 
 #endif

@@ -66,6 +66,7 @@ static void report_json(const struct tmc_repair_result *result)
 	json_add_number(object, "damaged_notes", result->damaged_notes);
 	json_add_number(object, "damaged_dooms", result->damaged_dooms);
 	json_add_number(object, "damaged_ledgers", result->damaged_ledgers);
+	json_add_number(object, "damaged_segments", result->damaged_segments);
 	json_add_number(object, "salvaged_blobs", result->salvaged_blobs);
 	json_add_number(object, "salvaged_bytes", result->salvaged_bytes);
 	json_add_number(object, "rewritten_points", result->rewritten_points);
@@ -87,6 +88,8 @@ static void report_text(const struct tmc_repair_result *result, bool apply)
 	       size_text_format(result->lost_bytes, lost), apply ? "" :
 	       result->damaged_indexes ? " or less, once the index is rebuilt" : "",
 	       result->lost_points, result->returned_points);
+	if (result->damaged_segments)
+		printf("%" PRIu64 " segments of the journal are lost\n", result->damaged_segments);
 	if (apply)
 		printf("%" PRIu64 " blocks, %s, copied out of damaged packs, %" PRIu64
 		       " files put aside\n", result->salvaged_blobs,

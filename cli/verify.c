@@ -63,6 +63,8 @@ static void report_json(const struct tmc_verify_result *result)
 	json_add_number(object, "pack_bytes", result->pack_bytes);
 	json_add_number(object, "orphan_packs", result->orphan_packs);
 	json_add_number(object, "orphan_bytes", result->orphan_bytes);
+	json_add_number(object, "segments", result->segments);
+	json_add_number(object, "damaged_segments", result->damaged_segments);
 	if (result->seed) {
 		json_add_number(object, "sampled_packs", result->sampled_packs);
 		json_add_number(object, "seed", result->seed);
@@ -79,6 +81,10 @@ static void report_text(const struct tmc_verify_result *result, enum tmc_check_l
 	       level == TMC_CHECK_EVERY_BYTE ? "" : " in their structure",
 	       size_text_format(result->read_bytes, read), result->damaged_objects,
 	       result->damaged_points);
+	if (result->segments || result->damaged_segments)
+		printf("%" PRIu64 " segments of the journal%s, %" PRIu64 " damaged or missing\n",
+		       result->segments, level == TMC_CHECK_EVERY_BYTE ? "" : " in their structure",
+		       result->damaged_segments);
 	if (level == TMC_CHECK_SAMPLE)
 		printf("every byte of %" PRIu64 " of %" PRIu64 " packs; again the same: --seed %" PRIu64
 		       "\n", result->sampled_packs, result->packs, result->seed);

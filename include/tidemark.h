@@ -501,15 +501,15 @@ struct tmc_segment {
 	uint64_t settles_seq;    /**< instants before it, from this segment on, may be wrong; 0: none */
 	uint64_t payload_bytes;  /**< before compression */
 	uint64_t bytes;          /**< of the object */
-	uint32_t nr_marks, nr_flushes;
+	uint32_t nr_marks, nr_flushes; /**< flushes: also those just before a write */
 };
 
 /**
  * The segments of a volume by stretch and seq, stretches by time; freed with free(). Damaged
  * ones are left out, and make the call return -EBADMSG; the array is valid all the same.
  */
-int tmc_segment_list(struct tmc_repo *repo, const char *volume_id, struct tmc_segment **ret_segments,
-		     size_t *ret_nr);
+int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
+		     struct tmc_segment **ret_segments, size_t *ret_nr);
 
 /**
  * The records of a segment in order, proved; without payloads but for those of marks. A
@@ -621,19 +621,21 @@ struct tmc_check_options {
 struct tmc_verify_result {
 	uint64_t points;
 	uint64_t read_bytes;
-	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks, dooms, ... */
+	uint64_t damaged_objects; /**< packs, indexes, points, nodes, chunks, segments, ... */
 	uint64_t damaged_points;
 	uint64_t packs, pack_bytes;
 	uint64_t orphan_packs, orphan_bytes; /**< in no index: leftovers, no damage */
 	uint64_t sampled_packs;              /**< of TMC_CHECK_SAMPLE, read in full */
 	uint64_t seed;                       /**< of the sample */
+	uint64_t segments;         /**< of the journal; 0 of one point */
+	uint64_t damaged_segments; /**< and gaps between them; damaged_objects counts them too */
 };
 
 /**
  * Prove that points can be restored, as far as the level goes. Of the structure:
  * header and footer of each pack, which the pack's name proves, every tree node, every
  * byte of indexes and points, and that every chunk of every point has a place that a
- * footer confirms. A sample finds damaged content in time, if it is another one each
+ * footer confirms; of the journal the tables of segments. A sample finds damaged content in time, if it is another one each
  * time. Points that have been given up are left out, and what a prune removes meanwhile is
  * no damage. ret_result is set in every case. Returns 0 only if nothing is damaged, else
  * -EBADMSG. Errors: -EINVAL (a sample without a size, or with two), -ENOENT (the point
@@ -798,6 +800,7 @@ struct tmc_repair_result {
 	uint64_t returned_points;  /**< whole again, back from aside/ */
 	uint64_t lost_bytes;       /**< in all rewritten points */
 	uint64_t put_aside;        /**< objects moved to aside/ */
+	uint64_t damaged_segments; /**< of the journal: lost */
 };
 
 /**

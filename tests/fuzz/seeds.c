@@ -114,6 +114,19 @@ static void put_sealed_pack(const char *name, const uint8_t *data, size_t bytes)
 	fclose(file);
 }
 
+/* With room for the table's tag. */
+static void put_sealed_segment(const char *name, const uint8_t *data, size_t bytes)
+{
+	static const uint8_t zero[TMC_TAG_BYTES];
+	size_t table_end = bytes - sizeof(struct tmc_segment_tail_disk);
+	FILE *file = begin_seed("sealed-segment", name);
+
+	fwrite(data, 1, table_end, file);
+	fwrite(zero, 1, sizeof(zero), file);
+	fwrite(data + table_end, 1, bytes - table_end, file);
+	fclose(file);
+}
+
 static void put_object(const struct fixture *fixture, const char *kind, const char *name)
 {
 	struct file_list files;
@@ -128,6 +141,9 @@ static void put_object(const struct fixture *fixture, const char *kind, const ch
 	} else if (!strcmp(kind, "points")) {
 		put_seed("point", name, data, bytes);
 		put_seed("sealed-point", name, data, bytes);
+	} else if (!strcmp(kind, "journal")) {
+		put_seed("segment", name, data, bytes);
+		put_sealed_segment(name, data, bytes);
 	} else if (strcmp(kind, "index")) {
 		put_seed(name, name, data, bytes);
 	} else {
@@ -209,6 +225,62 @@ static int make_records(const struct fixture *fixture)
 	return ret;
 }
 
+/* One record of each type, and of each kind of content. */
+static int append_records(struct tmc_journal *journal)
+{
+	static uint8_t text[1024], noise[512], zero[4096];
+	struct tmc_record records[] = {
+		{ .type = TMC_RECORD_CUT },
+		{ .type = TMC_RECORD_WRITE, .bytes = sizeof(text), .payload = text },
+		{ .type = TMC_RECORD_WRITE, .flags = TMC_RECORD_PREFLUSH | TMC_RECORD_FUA,
+		  .offset = 8192, .bytes = sizeof(noise), .payload = noise },
+		{ .type = TMC_RECORD_WRITE, .bytes = sizeof(zero), .payload = zero },
+		{ .type = TMC_RECORD_DISCARD, .offset = 4096, .bytes = 4096 },
+		{ .type = TMC_RECORD_ZEROES, .bytes = 512 },
+		{ .type = TMC_RECORD_FLUSH },
+		{ .type = TMC_RECORD_MARK, .payload = "before" },
+		{ .type = TMC_RECORD_REREAD, .bytes = sizeof(text), .payload = text },
+	};
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)('a' + i / 7 % 23);
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (uint8_t)(i * i * 7 + i / 3);
+	for (size_t i = 0; i < sizeof(records) / sizeof(*records) && !ret; i++) {
+		records[i].seq = 5 + i;
+		records[i].time_ns = 1000 + i;
+		if (records[i].payload)
+			records[i].payload_bytes = records[i].type == TMC_RECORD_MARK ?
+						   6 : (uint32_t)records[i].bytes;
+		ret = tmc_journal_append(journal, &records[i]);
+	}
+	return ret;
+}
+
+static int make_segment(const struct fixture *fixture, const struct tmc_compression *compression)
+{
+	struct tmc_volume volume = { .volume_id = "v", .name = "n", .volume_bytes = 1 << 20 };
+	const struct tmc_journal_options options = { .first_seq = 5 };
+	struct tmc_journal *journal;
+	struct tmc_repo *repo;
+	int ret = tmc_repo_open(fixture->path, &repo);
+
+	if (!ret)
+		ret = tmc_repo_set_compression(repo, compression);
+	if (!ret)
+		ret = tmc_journal_begin(repo, &volume, &options, &journal);
+	if (!ret) {
+		append_records(journal);
+		ret = tmc_journal_end(journal);
+	}
+	if (ret < 0)
+		fprintf(stderr, "%s\n", tmc_error_text());
+	else
+		tmc_repo_close(repo);
+	return ret;
+}
+
 static int make_repository(const struct fixture *fixture, const struct tmc_compression *compression)
 {
 	struct model *model = model_create(11 * 4096 + 200, 4096);
@@ -250,15 +322,17 @@ int main(int argc, char **argv)
 	put_object(fixture, "packs", "pack");
 	put_object(fixture, "index", "index");
 	put_object(fixture, "points", "point");
-	if (make_records(fixture) < 0)
+	if (make_records(fixture) < 0 || make_segment(fixture, &lz4) < 0)
 		return 1;
+	put_object(fixture, "journal", "segment");
 	put_object(fixture, "doom", "doom");
 	put_object(fixture, "ledger", "ledger");
 	put_object(fixture, "notes", "note");
 	put_object(fixture, "keys", "key");
 	remove_tree(fixture->path);
-	if (make_repository(fixture, &zstd) < 0)
+	if (make_repository(fixture, &zstd) < 0 || make_segment(fixture, &zstd) < 0)
 		return 1;
+	put_object(fixture, "journal", "zstd");
 	put_object(fixture, "packs", "zstd");
 	put_tree("two-levels", false);
 	put_tree("lying-node", true);

@@ -3,9 +3,9 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * One small volume; everything that is done to a repository is done to it once: what
- * adds and reads in one scenario, what removes in another.
+ * adds and reads in one scenario, what removes in another, the journal in a third.
  */
-#include "scenario.h"
+#include "scenario_journal.h"
 
 #include "catalog/index_tidy.h"
 
@@ -209,10 +209,21 @@ static const struct scenario_step steps_that_remove[] = {
 	{ "extract", run_extract },
 };
 
+static const struct scenario_step steps_of_journal[] = {
+	{ "init", run_init },
+	{ "full backup", run_full_backup },
+	{ "stretch", scenario_write_stretch },
+	{ "aborted stretch", scenario_abort_stretch },
+	{ "later stretch", scenario_write_stretch },
+	{ "read segments", scenario_read_segments },
+	{ "verify", run_verify },
+};
+
 #define STEPS(steps) steps, sizeof(steps) / sizeof(*(steps))
 const struct scenario scenarios[] = {
 	{ "what adds", STEPS(steps_that_add) },
 	{ "what removes", STEPS(steps_that_remove) },
+	{ "journal", STEPS(steps_of_journal) },
 };
 const unsigned int nr_scenarios = sizeof(scenarios) / sizeof(*scenarios);
 
@@ -298,6 +309,7 @@ void world_expect_sound(const struct world *world, unsigned int nr_done, const c
 	if (tmc_repo_open(world->path, &repo) < 0)
 		fail_msg("%s: %s", where, tmc_error_text());
 	expect_points(world, repo, nr_done, world->may_have_others, where);
+	scenario_expect_segments(world, repo, nr_done, where);
 	if (tmc_verify(repo, NULL, 1, print_damage, NULL, (void *)"", &result) < 0)
 		fail_msg("%s: %s", where, tmc_error_text());
 	tmc_repo_close(repo);

@@ -11,7 +11,8 @@
 
 #include "repo_fixture.h"
 
-#define WORLD_POINTS 8
+#define WORLD_POINTS   8
+#define WORLD_SEGMENTS 32
 
 /** A restore point that the repository has acknowledged. */
 struct world_point {
@@ -19,6 +20,12 @@ struct world_point {
 	struct model *model;   /* what it has to give back */
 	unsigned int made_by;  /* step, from 1 */
 	unsigned int taken_by; /* the step that removes it; 0: none */
+};
+
+/** A segment of the journal that was told to be durable. */
+struct world_segment {
+	struct tmc_id id;
+	unsigned int made_by; /* step, from 1 */
 };
 
 /** The repository of a scenario and what it has to hold. */
@@ -30,6 +37,9 @@ struct world {
 	bool may_have_others;   /* whole points that nobody acknowledged */
 	unsigned int nr_points;
 	struct world_point points[WORLD_POINTS];
+	uint64_t next_seq;
+	unsigned int nr_segments;
+	struct world_segment segments[WORLD_SEGMENTS];
 };
 
 /**
@@ -57,8 +67,8 @@ void world_init(struct world *world, const char *path);
 void world_exit(struct world *world);
 
 /**
- * A fresh look at the repository: sound, and each point that has to be there after
- * nr_done steps is there, bit for bit. What is there besides can only be what the
+ * A fresh look at the repository: sound, and each point and segment that has to be there
+ * after nr_done steps is there, bit for bit. What is there besides can only be what the
  * step after those makes or removes, and is whole. where: for the message.
  */
 void world_expect_sound(const struct world *world, unsigned int nr_done, const char *where);

@@ -23,7 +23,7 @@ struct tape {
 	struct tmc_record records[NR_MAX];
 	unsigned int nr;
 	uint64_t seed;
-	struct tmc_id durable[NR_SEGMENTS]; /* the library's thread's, until the journal has ended */
+	struct tmc_id durable[NR_SEGMENTS]; /* the library's thread's, until it has ended */
 	uint64_t last_seqs[NR_SEGMENTS];
 	atomic_uint nr_durable;
 	const char *path; /* in which a durable one has to lie */
@@ -120,7 +120,7 @@ static struct tmc_record *make_record(struct tape *tape, enum tmc_record_type ty
 		.flags = (unsigned int)(next_random(tape) % 8),
 		.seq = tape->first_seq + tape->nr,
 		.time_ns = 1000000000u + next_random(tape) % 1000000u,
-		.offset = has_range ? next_random(tape) % ((VOLUME_BYTES - bytes) / 512 + 1) * 512 : 0,
+		.offset = has_range ? next_random(tape) % (VOLUME_BYTES - bytes + 1) / 512 * 512 : 0,
 		.bytes = has_range ? bytes : 0,
 		.payload = has_payload ? make_content(tape, content, bytes) : NULL,
 		.payload_bytes = has_payload ? bytes : 0,
@@ -129,7 +129,8 @@ static struct tmc_record *make_record(struct tape *tape, enum tmc_record_type ty
 	return record;
 }
 
-static int append(struct tape *tape, enum tmc_record_type type, enum content content, uint32_t bytes)
+static int append(struct tape *tape, enum tmc_record_type type, enum content content,
+		  uint32_t bytes)
 {
 	return tmc_journal_append(tape->journal, make_record(tape, type, content, bytes));
 }
@@ -152,7 +153,8 @@ static void append_all_kinds(struct tape *tape)
 	assert_success(append(tape, TMC_RECORD_MARK, CONTENT_TEXT, 0));
 	for (unsigned int content = 0; content < NR_CONTENTS; content++)
 		assert_success(append(tape, TMC_RECORD_REREAD, (enum content)content, 8192));
-	make_record(tape, TMC_RECORD_REREAD, CONTENT_ZERO, 8192)->payload_bytes = 0; /* unreadable */
+	/* One that could not be read. */
+	make_record(tape, TMC_RECORD_REREAD, CONTENT_ZERO, 8192)->payload_bytes = 0;
 	assert_success(tmc_journal_append(tape->journal, &tape->records[tape->nr - 1]));
 }
 
@@ -318,8 +320,8 @@ static void segments_of_a_stretch_follow_each_other(void **state)
 	assert_success(tmc_journal_seal(tape->journal)); /* nothing to do */
 	for (int i = 0; i < 10; i++) {
 		for (int n = 0; n < 5 * i + 1; n++)
-			assert_success(append(tape, TMC_RECORD_WRITE, (enum content)(n % NR_CONTENTS),
-					      4096));
+			assert_success(append(tape, TMC_RECORD_WRITE,
+					      (enum content)(n % NR_CONTENTS), 4096));
 		assert_success(tmc_journal_seal(tape->journal));
 		assert_success(tmc_journal_seal(tape->journal));
 	}
@@ -347,7 +349,8 @@ static void a_segment_of_many_small_records_is_full(void **state)
 	assert_success(tmc_journal_end(tape->journal));
 	assert_success(tmc_segment_list(repo, NULL, &segments, &nr));
 	assert_int_equal(nr, 2);
-	assert_in_range(segments[0].bytes, TMC_SEGMENT_TARGET_BYTES, TMC_SEGMENT_TARGET_BYTES + 100);
+	assert_in_range(segments[0].bytes, TMC_SEGMENT_TARGET_BYTES,
+			TMC_SEGMENT_TARGET_BYTES + 100);
 	assert_int_equal(segments[0].nr_flushes + segments[1].nr_flushes, 360000);
 	free(segments);
 	destroy(tape);
@@ -368,11 +371,13 @@ static void a_list_is_of_one_volume_or_of_all(void **state)
 	free(segments);
 	strcpy(other.volume_id, "volume-two");
 	for (int i = 0; i < 6; i++) {
-		tapes[i] = begin_of(fixture, repo, i % 2 ? &other : &volume, 100u * (unsigned int)i);
+		tapes[i] = begin_of(fixture, repo, i % 2 ? &other : &volume, 100 * (uint64_t)i);
 		for (int n = 0; n < 3; n++) {
-			make_record(tapes[i], TMC_RECORD_WRITE, CONTENT_TEXT, 4096)->time_ns =
-				(uint64_t)(100 - i);
-			assert_success(tmc_journal_append(tapes[i]->journal, &tapes[i]->records[n]));
+			struct tmc_record *record =
+				make_record(tapes[i], TMC_RECORD_WRITE, CONTENT_TEXT, 4096);
+
+			record->time_ns = (uint64_t)(100 - i);
+			assert_success(tmc_journal_append(tapes[i]->journal, record));
 			assert_success(tmc_journal_seal(tapes[i]->journal));
 		}
 	}
@@ -492,8 +497,10 @@ static void what_makes_no_sense_is_refused(void **state)
 		{ .type = (enum tmc_record_type)8, .seq = 10 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 512 },
-		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 1024, .payload = data, .payload_bytes = 512 },
-		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 511, .payload = data, .payload_bytes = 511 },
+		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 1024, .payload = data,
+		  .payload_bytes = 512 },
+		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 511, .payload = data,
+		  .payload_bytes = 511 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .offset = 8, .bytes = 512, .payload = data,
 		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .offset = VOLUME_BYTES, .bytes = 512,
@@ -502,9 +509,11 @@ static void what_makes_no_sense_is_refused(void **state)
 		  .payload = data, .payload_bytes = 512 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = sizeof(data), .payload = data,
 		  .payload_bytes = sizeof(data) },
-		{ .type = TMC_RECORD_REREAD, .seq = 10, .bytes = 1024, .payload = data, .payload_bytes = 512 },
+		{ .type = TMC_RECORD_REREAD, .seq = 10, .bytes = 1024, .payload = data,
+		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_DISCARD, .seq = 10, .bytes = VOLUME_BYTES + 512 },
-		{ .type = TMC_RECORD_ZEROES, .seq = 10, .bytes = 512, .payload = data, .payload_bytes = 512 },
+		{ .type = TMC_RECORD_ZEROES, .seq = 10, .bytes = 512, .payload = data,
+		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_MARK, .seq = 10, .payload = data, .payload_bytes = 256 },
 	};
 	struct fixture *fixture = *state;
@@ -558,11 +567,12 @@ static uint32_t flipping_compress(struct tmc_codec *codec, const void *raw, uint
 static void a_corrupting_compressor_is_refused(void **state)
 {
 	static const struct tmc_codec_ops *const real = &tmc_codec_ops_real;
-	struct tmc_codec_ops faulty = { .compress = flipping_compress, .decompress = real->decompress };
+	struct tmc_codec_ops faulty = *real;
 	struct fixture *fixture = *state;
 	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
 	struct tape *tape = begin(fixture, repo, 1);
 
+	faulty.compress = flipping_compress;
 	tmc_codec_ops = &faulty;
 	assert_int_equal(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 65536), -EIO);
 	tmc_codec_ops = real;
@@ -570,6 +580,307 @@ static void a_corrupting_compressor_is_refused(void **state)
 	assert_int_equal(append(tape, TMC_RECORD_FLUSH, CONTENT_ZERO, 0), -EIO);
 	assert_int_equal(tmc_journal_end(tape->journal), -EIO);
 	assert_int_equal(count_files(fixture, "journal"), 0);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+/* ------------------------------------------------------------------------ damage */
+
+static void file_of(struct fixture *fixture, const struct tmc_id *id, char ret_path[300])
+{
+	char digits[TMC_ID_TEXT];
+
+	tmc_id_format(id, digits);
+	snprintf(ret_path, 300, "%s/journal/%s", fixture->path, digits);
+}
+
+/* Three segments of a few records each, every kind of content among them. */
+static struct tape *make_stretch(struct fixture *fixture, struct tmc_repo *repo, uint64_t first_seq)
+{
+	struct tape *tape = begin(fixture, repo, first_seq);
+
+	for (int i = 0; i < 3; i++) {
+		assert_success(append(tape, TMC_RECORD_CUT, CONTENT_ZERO, 0));
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 1024));
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_RANDOM, 512));
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_RANDOM, 512));
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_ZERO, 4096));
+		assert_success(append(tape, TMC_RECORD_MARK, CONTENT_TEXT, 20));
+		assert_success(tmc_journal_seal(tape->journal));
+	}
+	assert_success(tmc_journal_end(tape->journal));
+	assert_int_equal(tape->nr_durable, 3);
+	return tape;
+}
+
+static void expect_damage(struct tmc_repo *repo, const struct tmc_id *id, size_t where)
+{
+	struct tmc_segment segment;
+	char digits[TMC_ID_TEXT];
+	int ret = tmc_segment_check(repo, id, true, &segment);
+
+	if (ret != -EBADMSG && ret != -EPROTONOSUPPORT)
+		fail_msg("byte %zu: %d", where, ret);
+	tmc_id_format(id, digits);
+	if (!strstr(tmc_error_text(), digits))
+		fail_msg("byte %zu: \"%s\" does not name it", where, tmc_error_text());
+}
+
+static void each_flipped_bit_is_noticed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	const struct tmc_id *id = &tape->durable[1];
+	struct tmc_segment segment;
+	char path[300];
+	size_t bytes;
+	uint8_t *data;
+
+	file_of(fixture, id, path);
+	data = read_file(path, &bytes);
+	for (size_t bit = 0; bit < 8 * bytes; bit++) {
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		write_file(path, data, bytes);
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		expect_damage(repo, id, bit / 8);
+	}
+	for (size_t part = 0; part < bytes; part++) {
+		write_file(path, data, part);
+		expect_damage(repo, id, part);
+	}
+	data = realloc(data, bytes + 1);
+	data[bytes] = 0;
+	write_file(path, data, bytes + 1);
+	expect_damage(repo, id, bytes);
+	write_file(path, data, bytes);
+	assert_success(tmc_segment_check(repo, id, true, &segment));
+	free(data);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	size_t bytes;
+	uint8_t *data = read_file(from, &bytes);
+
+	write_file(to, data, bytes);
+	free(data);
+}
+
+/* A segment in the place of a later one, of one of another stretch; both ways. */
+static void a_segment_at_another_name_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tape *other = make_stretch(fixture, repo, 100);
+	const struct tmc_id *ids[] = { &tape->durable[0], &tape->durable[1], &other->durable[1] };
+	char paths[3][300], saved[300];
+
+	snprintf(saved, sizeof(saved), "%s/saved", fixture->directory);
+	for (int i = 0; i < 3; i++)
+		file_of(fixture, ids[i], paths[i]);
+	for (int to = 0; to < 3; to++)
+		for (int from = 0; from < 3; from++) {
+			if (from == to)
+				continue;
+			copy_file(paths[to], saved);
+			copy_file(paths[from], paths[to]);
+			expect_damage(repo, ids[to], 0);
+			copy_file(saved, paths[to]);
+		}
+	destroy(tape);
+	destroy(other);
+	tmc_repo_close(repo);
+}
+
+/* Records 3 and 4 have payloads of one size, back to back. */
+static void swapped_and_replayed_payloads_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tmc_segment_reader *reader;
+	size_t bytes, other_bytes, at = 0;
+	char path[300], other_path[300];
+	uint8_t *data, *other, payload[1024];
+
+	file_of(fixture, &tape->durable[1], path);
+	file_of(fixture, &tape->durable[0], other_path);
+	data = read_file(path, &bytes);
+	other = read_file(other_path, &other_bytes);
+	assert_success(tmc_segment_open(repo, &tape->durable[1], &reader));
+	while (at + 1024 < bytes && memcmp(data + at, tape->records[8].payload, 512))
+		at++;
+	if (at + 1024 == bytes) /* encrypted: behind the record of text */
+		at = sizeof(struct tmc_object_header_disk);
+	for (size_t i = 0; i < 512; i++) {
+		uint8_t byte = data[at + i];
+
+		data[at + i] = data[at + 512 + i];
+		data[at + 512 + i] = byte;
+	}
+	write_file(path, data, bytes);
+	assert_int_equal(tmc_segment_payload(reader, 2, payload), -EBADMSG);
+	assert_non_null(strstr(tmc_error_text(), "record 9"));
+	memcpy(data + 128, other + 128, 1024 < other_bytes - 128 ? 1024 : other_bytes - 128);
+	write_file(path, data, bytes);
+	assert_int_equal(tmc_segment_payload(reader, 1, payload), -EBADMSG);
+	assert_int_equal(tmc_segment_payload(reader, 2, payload), -EBADMSG);
+	assert_success(tmc_segment_payload(reader, 0, payload));
+	tmc_segment_close(reader);
+	free(data);
+	free(other);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+static void a_segment_of_another_repository_is_recognised(void **state)
+{
+	struct fixture *fixture = *state, elsewhere = *fixture;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK), *other;
+	struct tape *tape = make_stretch(fixture, repo, 1), *theirs;
+	struct tmc_segment *segments;
+	char from[300], to[300];
+	size_t nr;
+
+	snprintf(elsewhere.path, sizeof(elsewhere.path), "%s/other", fixture->directory);
+	other = make_repo(elsewhere.path, CHUNK);
+	theirs = make_stretch(&elsewhere, other, 1);
+	file_of(&elsewhere, &theirs->durable[0], from);
+	file_of(fixture, &theirs->durable[0], to);
+	copy_file(from, to);
+	expect_damage(repo, &theirs->durable[0], 0);
+	assert_non_null(strstr(tmc_error_text(), "another repository"));
+	assert_int_equal(tmc_segment_list(repo, volume.volume_id, &segments, &nr), -EBADMSG);
+	assert_int_equal(nr, 3);
+	free(segments);
+	destroy(tape);
+	destroy(theirs);
+	tmc_repo_close(repo);
+	tmc_repo_close(other);
+}
+
+/* ------------------------------------------------------------- verify and repair */
+
+static char said[4096];
+
+static void note_said(void *context, const char *text)
+{
+	size_t length = strlen(said);
+
+	snprintf(said + length, sizeof(said) - length, "%s\n", text);
+}
+
+static struct tmc_verify_result check(struct tmc_repo *repo, enum tmc_check_level level,
+				      int expected)
+{
+	const struct tmc_check_options options = {
+		.level = level,
+		.sample_ppm = level == TMC_CHECK_SAMPLE ? 1000000 : 0,
+		.damage = note_said,
+		.note = note_said,
+	};
+	struct tmc_verify_result result;
+
+	said[0] = '\0';
+	assert_int_equal(tmc_check(repo, &options, &result), expected);
+	return result;
+}
+
+/* One that is damaged is named; it goes aside, and then nothing is damaged any more. */
+static void damage_is_named_and_put_aside(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tmc_repair_options options = { 0 };
+	struct tmc_repair_result repaired;
+	struct tmc_verify_result result;
+	struct tmc_segment *segments;
+	char path[300];
+	size_t bytes, nr;
+	uint8_t *data;
+
+	result = check(repo, TMC_CHECK_EVERY_BYTE, 0);
+	assert_int_equal(result.segments, 3);
+	assert_int_equal(result.damaged_segments, 0);
+	file_of(fixture, &tape->durable[1], path);
+	data = read_file(path, &bytes);
+	data[150] ^= 1; /* of a payload */
+	write_file(path, data, bytes);
+	free(data);
+	assert_int_equal(check(repo, TMC_CHECK_STRUCTURE, 0).segments, 3);
+	assert_int_equal(check(repo, TMC_CHECK_SAMPLE, 0).segments, 3);
+	result = check(repo, TMC_CHECK_EVERY_BYTE, -EBADMSG);
+	assert_int_equal(result.segments, 3);
+	assert_int_equal(result.damaged_segments, 1);
+	assert_int_equal(result.damaged_objects, 1);
+	assert_non_null(strstr(said, strrchr(path, '/')));
+	assert_int_equal(tmc_repair(repo, &options, &repaired), -EBADMSG);
+	assert_int_equal(repaired.damaged_segments, 1);
+	assert_int_equal(repaired.put_aside, 0);
+	options.apply = true;
+	assert_int_equal(tmc_repair(repo, &options, &repaired), -EBADMSG);
+	assert_int_equal(repaired.put_aside, 1);
+	assert_int_equal(count_files(fixture, "aside"), 1);
+	assert_success(tmc_repair(repo, &options, &repaired));
+	assert_int_equal(repaired.damaged_segments, 0);
+	result = check(repo, TMC_CHECK_EVERY_BYTE, 0);
+	assert_int_equal(result.segments, 2);
+	assert_non_null(strstr(said, "records 7 to 12 "));
+	assert_success(tmc_segment_list(repo, NULL, &segments, &nr));
+	assert_int_equal(nr, 2);
+	free(segments);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+static void a_gap_is_named_and_retention_is_none(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tmc_verify_result result;
+	char path[300], expected[200];
+
+	file_of(fixture, &tape->durable[1], path);
+	assert_int_equal(remove(path), 0);
+	result = check(repo, TMC_CHECK_STRUCTURE, -EBADMSG);
+	assert_int_equal(result.segments, 2);
+	assert_int_equal(result.damaged_segments, 1);
+	snprintf(expected, sizeof(expected), "records 7 to 12 of stretch %016llx are missing",
+		 (unsigned long long)tape->stretch);
+	assert_non_null(strstr(said, expected));
+	file_of(fixture, &tape->durable[0], path);
+	assert_int_equal(remove(path), 0);
+	result = check(repo, TMC_CHECK_EVERY_BYTE, 0);
+	assert_int_equal(result.segments, 1);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+/* The first one tells the volume; where it is damaged the next one does. */
+static void a_list_leaves_out_what_is_damaged(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tmc_segment *segments;
+	char path[300];
+	size_t nr;
+
+	file_of(fixture, &tape->durable[0], path);
+	write_file(path, "x", 1);
+	assert_int_equal(tmc_segment_list(repo, volume.volume_id, &segments, &nr), -EBADMSG);
+	assert_int_equal(nr, 2);
+	assert_memory_equal(&segments[0].id, &tape->durable[1], sizeof(struct tmc_id));
+	free(segments);
+	assert_int_equal(tmc_segment_list(repo, "another", &segments, &nr), -EBADMSG);
+	assert_int_equal(nr, 0);
+	free(segments);
 	destroy(tape);
 	tmc_repo_close(repo);
 }
@@ -597,7 +908,57 @@ static void what_is_aborted_leaves_what_was_durable(void **state)
 	tmc_repo_close(repo);
 }
 
-/* The directory is not writable any more after the first of three. */
+static atomic_bool store_is_held;
+
+static void hold_store(enum tmc_store_call call, enum tmc_store_kind kind)
+{
+	while (call == TMC_STORE_CALL_SEAL && kind == TMC_STORE_JOURNAL && store_is_held)
+		usleep(1000);
+}
+
+static atomic_bool has_appended;
+
+static void *append_one(void *context)
+{
+	int ret = append(context, TMC_RECORD_WRITE, CONTENT_TEXT, 4096);
+
+	has_appended = true;
+	return ret ? context : NULL;
+}
+
+/* One is being stored, one waits: the third is not begun before the first is durable. */
+static void who_needs_a_third_segment_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape;
+	pthread_t thread;
+	void *failed;
+
+	has_appended = false;
+	store_is_held = true;
+	tmc_store_hooks.before = hold_store;
+	tape = begin(fixture, repo, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 4096));
+		assert_success(tmc_journal_seal(tape->journal));
+	}
+	assert_int_equal(pthread_create(&thread, NULL, append_one, tape), 0);
+	usleep(50000);
+	assert_false(has_appended);
+	assert_int_equal(tape->nr_durable, 0);
+	store_is_held = false;
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	assert_success(tmc_journal_end(tape->journal));
+	tmc_store_hooks.before = NULL;
+	assert_int_equal(tape->nr_durable, 3);
+	expect_tape(repo, tape);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+/* The directory is gone after the first of three. */
 static void a_failure_of_the_store_is_sticky(void **state)
 {
 	struct fixture *fixture = *state;
@@ -660,7 +1021,15 @@ int main(void)
 		T(what_makes_no_sense_is_refused),
 		T(volumes_that_are_none_are_refused),
 		T(a_corrupting_compressor_is_refused),
+		T(each_flipped_bit_is_noticed),
+		T(a_segment_at_another_name_is_refused),
+		T(swapped_and_replayed_payloads_are_refused),
+		T(a_segment_of_another_repository_is_recognised),
+		T(damage_is_named_and_put_aside),
+		T(a_gap_is_named_and_retention_is_none),
+		T(a_list_leaves_out_what_is_damaged),
 		T(what_is_aborted_leaves_what_was_durable),
+		T(who_needs_a_third_segment_waits),
 		T(a_failure_of_the_store_is_sticky),
 		T(a_handle_that_journals_does_not_prune),
 	};
