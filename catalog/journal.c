@@ -96,11 +96,11 @@ static size_t seal_bytes(const struct tmc_journal *journal)
 static struct tmc_segment_tail_disk make_tail(const struct tmc_journal *journal,
 					      const struct segment *segment)
 {
-	uint32_t table_bytes = journal->strings_bytes + segment->nr_records * (uint32_t)RECORD_BYTES;
+	size_t table_bytes = journal->strings_bytes + segment->nr_records * RECORD_BYTES;
 	struct tmc_segment_tail_disk tail = {
 		.nr_records = put_le32(segment->nr_records),
 		.table_offset = put_le64(segment->bytes),
-		.table_bytes = put_le32(table_bytes),
+		.table_bytes = put_le32((uint32_t)table_bytes),
 		.strings_bytes = put_le32(journal->strings_bytes),
 		.stretch = put_le64(journal->stretch),
 		.first_seq = put_le64(segment->first_seq),
@@ -143,7 +143,8 @@ static int end_image(struct tmc_journal *journal, struct segment *segment, struc
 		ret = seal_table(journal->table_crypt.aead, &bound, table, table_bytes);
 	table_bytes += seal_bytes(journal);
 	if (!ret)
-		ret = tmc_segment_name(journal->table_crypt.hash, &bound, table, table_bytes, ret_id);
+		ret = tmc_segment_name(journal->table_crypt.hash, &bound, table, table_bytes,
+				       ret_id);
 	memcpy(table + table_bytes, &bound.tail, sizeof(bound.tail));
 	segment->bytes += table_bytes + sizeof(bound.tail);
 	return ret;
@@ -246,8 +247,8 @@ static int check_volume(const struct tmc_volume *volume)
 	if (!volume->volume_id[0])
 		return failure_set(-EINVAL, "a volume without an id can have no journal");
 	if (volume->volume_bytes > INT64_MAX || volume->volume_bytes % 512)
-		return failure_set(-EINVAL, "a volume of %llu bytes can have no journal: its size is "
-				   "no multiple of 512, or not known",
+		return failure_set(-EINVAL, "a volume of %llu bytes can have no journal: its size "
+				   "is no multiple of 512, or not known",
 				   (unsigned long long)volume->volume_bytes);
 	return 0;
 }
@@ -404,8 +405,8 @@ static int check_content(const struct tmc_journal *journal, const struct tmc_rec
 static int check_record(const struct tmc_journal *journal, const struct tmc_record *record)
 {
 	if (record->seq != journal->next_seq)
-		return failure_set(-EINVAL, "record %llu cannot be kept in the journal, where record "
-				   "%llu is the next", (unsigned long long)record->seq,
+		return failure_set(-EINVAL, "record %llu cannot be kept in the journal, where "
+				   "record %llu is the next", (unsigned long long)record->seq,
 				   (unsigned long long)journal->next_seq);
 	if (record->flags & ~(TMC_RECORD_PREFLUSH | TMC_RECORD_FUA | TMC_RECORD_MORE))
 		return refuse(record, "it has unknown flags");

@@ -174,7 +174,8 @@ static int read_table(struct tmc_segment_reader *reader)
 	ret = read_part(reader, reader->table, stored_bytes,
 			get_le64(reader->bound.tail.table_offset));
 	if (!ret)
-		ret = tmc_segment_name(reader->hash, &reader->bound, reader->table, stored_bytes, &id);
+		ret = tmc_segment_name(reader->hash, &reader->bound, reader->table, stored_bytes,
+				       &id);
 	if (ret < 0)
 		return ret;
 	if (!tmc_id_equal(&id, &reader->info.id))
@@ -397,8 +398,8 @@ static int look_at_ends(struct tmc_repo *repo, const struct tmc_id *id,
 	return ret;
 }
 
-int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_segment *ret_segment,
-		     char ret_volume_id[TMC_TEXT_BYTES])
+int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id,
+		     struct tmc_segment *ret_segment, char ret_volume_id[TMC_TEXT_BYTES])
 {
 	CLEANUP(close_cleanup) struct tmc_segment_reader *reader = NULL;
 	int ret;

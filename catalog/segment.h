@@ -22,8 +22,8 @@ uint64_t tmc_segment_id_seq(const struct tmc_id *id);
  * What a segment's tail says, which is believed to search and not to read by; -EBADMSG where
  * it is damaged. ret_volume_id, which proves the whole table, may be NULL.
  */
-int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id, struct tmc_segment *ret_segment,
-		     char ret_volume_id[TMC_TEXT_BYTES]);
+int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id,
+		     struct tmc_segment *ret_segment, char ret_volume_id[TMC_TEXT_BYTES]);
 
 /** Errors: -ENOENT, -EBADMSG, -ENOKEY. */
 int tmc_segment_open(struct tmc_repo *repo, const struct tmc_id *id,

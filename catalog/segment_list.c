@@ -66,8 +66,8 @@ static size_t count_stretch(const struct tmc_id *ids, size_t nr_ids)
 	return nr;
 }
 
-int tmc_segment_list(struct tmc_repo *repo, const char *volume_id, struct tmc_segment **ret_segments,
-		     size_t *ret_nr)
+int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
+		     struct tmc_segment **ret_segments, size_t *ret_nr)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	CLEANUP_FREE struct listed *listed = NULL;

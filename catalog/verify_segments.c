@@ -34,12 +34,13 @@ static void say_gap(struct tmc_verify *verify, const struct tmc_id *older,
 		    const struct tmc_segment *segment)
 {
 	bool known = tmc_store_is_aside(verify->repo->store, TMC_STORE_JOURNAL, &segment->previous);
+	const char *why = known ? ": they were damaged, and put aside" : "";
 	char text[TMC_STORE_TEXT];
 
 	snprintf(text, sizeof(text), "records %llu to %llu of stretch %016llx are missing from "
 		 "%s/journal%s", (unsigned long long)tmc_segment_id_seq(older) + 1,
 		 (unsigned long long)segment->first_seq - 1, (unsigned long long)segment->stretch,
-		 tmc_store_path(verify->repo->store), known ? ": they were damaged, and put aside" : "");
+		 tmc_store_path(verify->repo->store), why);
 	if (known)
 		tmc_verify_note(verify, text);
 	else

@@ -6,8 +6,10 @@
  * be found in a log.
  */
 #include "cli/command.h"
+#include "common/clock_ns.h"
 #include "common/failure.h"
 #include "common/size_text.h"
+#include "common/time_text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -65,6 +67,19 @@ enum exit_status command_size(const char *verb, const char *option, const char *
 	     (*ret_number & (*ret_number - 1))))
 		return command_usage(verb, "%s %s: must be a power of two from 4K to 1M", option,
 				     text);
+	return EXIT_STATUS_OK;
+}
+
+enum exit_status command_time(const char *verb, const char *option, const char *text,
+			      uint64_t *ret_ns)
+{
+	int r = time_text_parse(text, clock_ns(CLOCK_REALTIME), ret_ns);
+
+	if (r < 0)
+		return command_usage(verb, "%s %s: %s", option, text, r == -ERANGE ?
+				     "too far from now" :
+				     "not a time: give \"YYYY-MM-DD HH:MM:SS\", HH:MM of today, -5min, "
+				     "-2h, or @ and seconds since 1970");
 	return EXIT_STATUS_OK;
 }
 

@@ -57,6 +57,10 @@ enum command_size {
 enum exit_status command_size(const char *verb, const char *option, const char *text,
 			      enum command_size kind, uint64_t *ret_number);
 
+/** A time, common/time_text.h; complains and returns EXIT_STATUS_USAGE if it is none. */
+enum exit_status command_time(const char *verb, const char *option, const char *text,
+			      uint64_t *ret_ns);
+
 /** "zstd:7"; complains and returns EXIT_STATUS_USAGE if it is none. */
 enum exit_status command_compression(const char *verb, const char *text,
 				     struct tmc_compression *ret_compression);

@@ -501,15 +501,15 @@ struct tmc_segment {
 	uint64_t settles_seq;    /**< of this segment instants before it may be wrong; 0: none */
 	uint64_t payload_bytes;  /**< before compression */
 	uint64_t bytes;          /**< of the object */
-	uint32_t nr_marks, nr_flushes;
+	uint32_t nr_marks, nr_flushes; /**< flushes: also those just before a write */
 };
 
 /**
  * The segments of a volume by stretch and seq, stretches by time; freed with free(). Damaged
  * ones are left out, and make the call return -EBADMSG; the array is valid all the same.
  */
-int tmc_segment_list(struct tmc_repo *repo, const char *volume_id, struct tmc_segment **ret_segments,
-		     size_t *ret_nr);
+int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
+		     struct tmc_segment **ret_segments, size_t *ret_nr);
 
 /**
  * The records of a segment in order, proved; without payloads but for those of marks. A

@@ -13,6 +13,7 @@
 #include "common/first_failure.h"
 #include "common/lock_scope.h"
 #include "common/progress.h"
+#include "restore/journal_volume.h"
 #include "restore/target.h"
 
 #include <errno.h>
@@ -120,7 +121,10 @@ static int extract(struct restore *restore, struct tmc_repo *repo,
 	int r;
 
 	progress_start(&restore->progress, "restoring", request->progress);
-	r = tmc_point_extract(repo, &restore->result->point, 0, &sink);
+	if (request->when)
+		r = tmc_instant_extract(repo, &restore->result->instant, 0, &sink);
+	else
+		r = tmc_point_extract(repo, &restore->result->point, 0, &sink);
 	progress_stop(&restore->progress);
 	failed = first_failure_get(&restore->failure);
 	if (failed < 0)
@@ -165,6 +169,36 @@ static int check(const struct restore_request *request, const struct tmc_point *
 	return target_check(&target, ret_kind);
 }
 
+static int find_instant(struct tmc_repo *repo, const struct restore_request *request,
+			struct restore_result *result)
+{
+	struct tmc_volume volume;
+	int r = journal_volume_find(repo, request->volume, &volume);
+
+	if (r < 0)
+		return r;
+	r = tmc_instant_find(repo, volume.volume_id, request->when, &result->instant);
+	if (r < 0)
+		return failure_set(r, "%s: %s", volume.name, tmc_error_text());
+	result->point.volume = result->instant.volume;
+	return 0;
+}
+
+/* A scan is refused here too: before the target is touched. */
+static int find_point(struct tmc_repo *repo, const struct restore_request *request,
+		      struct restore_result *result)
+{
+	int r = tmc_point_find(repo, request->point, NULL, &result->point);
+
+	if (r < 0)
+		return failure_set(r, "%s", tmc_error_text());
+	if (result->point.moment.settles_seq)
+		return failure_set(-ENODATA, "restore point %s is only the beginning of a stretch "
+				   "of the journal, and no image by itself; use \"tidemark restore "
+				   "--at\"", request->point);
+	return 0;
+}
+
 static void close_repo(struct tmc_repo **repo)
 {
 	if (*repo)
@@ -179,11 +213,12 @@ int restore_run(const struct restore_request *request, struct restore_result *re
 	int r = tmc_repo_open(request->repository, &repo);
 
 	*ret_result = (struct restore_result){0};
-	if (r == 0)
-		r = tmc_point_find(repo, request->point, NULL, &ret_result->point);
 	if (r < 0)
 		return failure_set(r, "%s", tmc_error_text());
-	r = check(request, &ret_result->point, &kind);
+	r = request->when ? find_instant(repo, request, ret_result) :
+			    find_point(repo, request, ret_result);
+	if (r == 0)
+		r = check(request, &ret_result->point, &kind);
 	if (r == 0)
 		r = write_point(repo, request, kind, ret_result);
 	ret_result->elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;

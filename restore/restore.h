@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Put a restore point back on a device or into a file.
+ * Put a restore point, or a volume as it was at an instant, back on a device or into a file.
  */
 #ifndef RESTORE_RESTORE_H
 #define RESTORE_RESTORE_H
@@ -16,6 +16,8 @@
 struct restore_request {
 	const char *repository;
 	const char *point;  /* first digits of an id, or "latest" */
+	const struct tmc_when *when; /* an instant in place of a point; NULL: none */
+	const char *volume; /* of the instant: journal_volume_find() */
 	const char *target;
 	enum target_force force;
 	bool progress;
@@ -27,7 +29,8 @@ struct restore_range {
 };
 
 struct restore_result {
-	struct tmc_point point;
+	struct tmc_point point;     /* of an instant: only its volume */
+	struct tmc_instant instant; /* where one was asked for */
 	uint64_t elapsed_ms;
 	struct restore_range *unreadable; /* zeros there: could not be read at the backup */
 	size_t nr_unreadable;
@@ -37,7 +40,8 @@ void restore_result_clear(struct restore_result *result);
 
 /**
  * Errors, each with a sentence in failure_text(): those of target_check() and
- * target_open(), -ENOENT, -ENOTUNIQ (point), -EMEDIUMTYPE (no repository),
+ * target_open(), -ENOENT, -ENOTUNIQ (point), -EMEDIUMTYPE (no repository), -ENODATA (the
+ * point is a scan), those of journal_volume_find() and tmc_instant_find(),
  * -EBADMSG (the repository is damaged; the target is incomplete).
  */
 int restore_run(const struct restore_request *request, struct restore_result *ret_result);

@@ -37,10 +37,11 @@ static struct tmc_record record_of(uint64_t seq, const uint8_t *data)
 /* In the library's thread; who reads it has waited for that one's end. */
 static void note_durable(void *context, const struct tmc_id *segment, uint64_t last_seq)
 {
+	const struct world_segment told = { *segment, ((struct world *)context)->step };
 	struct world *world = context;
 
 	if (world->nr_segments < WORLD_SEGMENTS)
-		world->segments[world->nr_segments] = (struct world_segment){ *segment, world->step };
+		world->segments[world->nr_segments] = told;
 	world->nr_segments++;
 }
 

@@ -23,7 +23,7 @@ struct tape {
 	struct tmc_record records[NR_MAX];
 	unsigned int nr;
 	uint64_t seed;
-	struct tmc_id durable[NR_SEGMENTS]; /* the library's thread's, until the journal has ended */
+	struct tmc_id durable[NR_SEGMENTS]; /* the library's thread's, until it has ended */
 	uint64_t last_seqs[NR_SEGMENTS];
 	atomic_uint nr_durable;
 	const char *path; /* in which a durable one has to lie */
@@ -120,7 +120,7 @@ static struct tmc_record *make_record(struct tape *tape, enum tmc_record_type ty
 		.flags = (unsigned int)(next_random(tape) % 8),
 		.seq = tape->first_seq + tape->nr,
 		.time_ns = 1000000000u + next_random(tape) % 1000000u,
-		.offset = has_range ? next_random(tape) % ((VOLUME_BYTES - bytes) / 512 + 1) * 512 : 0,
+		.offset = has_range ? next_random(tape) % (VOLUME_BYTES - bytes + 1) / 512 * 512 : 0,
 		.bytes = has_range ? bytes : 0,
 		.payload = has_payload ? make_content(tape, content, bytes) : NULL,
 		.payload_bytes = has_payload ? bytes : 0,
@@ -129,7 +129,8 @@ static struct tmc_record *make_record(struct tape *tape, enum tmc_record_type ty
 	return record;
 }
 
-static int append(struct tape *tape, enum tmc_record_type type, enum content content, uint32_t bytes)
+static int append(struct tape *tape, enum tmc_record_type type, enum content content,
+		  uint32_t bytes)
 {
 	return tmc_journal_append(tape->journal, make_record(tape, type, content, bytes));
 }
@@ -152,7 +153,8 @@ static void append_all_kinds(struct tape *tape)
 	assert_success(append(tape, TMC_RECORD_MARK, CONTENT_TEXT, 0));
 	for (unsigned int content = 0; content < NR_CONTENTS; content++)
 		assert_success(append(tape, TMC_RECORD_REREAD, (enum content)content, 8192));
-	make_record(tape, TMC_RECORD_REREAD, CONTENT_ZERO, 8192)->payload_bytes = 0; /* unreadable */
+	/* One that could not be read. */
+	make_record(tape, TMC_RECORD_REREAD, CONTENT_ZERO, 8192)->payload_bytes = 0;
 	assert_success(tmc_journal_append(tape->journal, &tape->records[tape->nr - 1]));
 }
 
@@ -318,8 +320,8 @@ static void segments_of_a_stretch_follow_each_other(void **state)
 	assert_success(tmc_journal_seal(tape->journal)); /* nothing to do */
 	for (int i = 0; i < 10; i++) {
 		for (int n = 0; n < 5 * i + 1; n++)
-			assert_success(append(tape, TMC_RECORD_WRITE, (enum content)(n % NR_CONTENTS),
-					      4096));
+			assert_success(append(tape, TMC_RECORD_WRITE,
+					      (enum content)(n % NR_CONTENTS), 4096));
 		assert_success(tmc_journal_seal(tape->journal));
 		assert_success(tmc_journal_seal(tape->journal));
 	}
@@ -347,7 +349,8 @@ static void a_segment_of_many_small_records_is_full(void **state)
 	assert_success(tmc_journal_end(tape->journal));
 	assert_success(tmc_segment_list(repo, NULL, &segments, &nr));
 	assert_int_equal(nr, 2);
-	assert_in_range(segments[0].bytes, TMC_SEGMENT_TARGET_BYTES, TMC_SEGMENT_TARGET_BYTES + 100);
+	assert_in_range(segments[0].bytes, TMC_SEGMENT_TARGET_BYTES,
+			TMC_SEGMENT_TARGET_BYTES + 100);
 	assert_int_equal(segments[0].nr_flushes + segments[1].nr_flushes, 360000);
 	free(segments);
 	destroy(tape);
@@ -368,11 +371,13 @@ static void a_list_is_of_one_volume_or_of_all(void **state)
 	free(segments);
 	strcpy(other.volume_id, "volume-two");
 	for (int i = 0; i < 6; i++) {
-		tapes[i] = begin_of(fixture, repo, i % 2 ? &other : &volume, 100u * (unsigned int)i);
+		tapes[i] = begin_of(fixture, repo, i % 2 ? &other : &volume, 100 * (uint64_t)i);
 		for (int n = 0; n < 3; n++) {
-			make_record(tapes[i], TMC_RECORD_WRITE, CONTENT_TEXT, 4096)->time_ns =
-				(uint64_t)(100 - i);
-			assert_success(tmc_journal_append(tapes[i]->journal, &tapes[i]->records[n]));
+			struct tmc_record *record =
+				make_record(tapes[i], TMC_RECORD_WRITE, CONTENT_TEXT, 4096);
+
+			record->time_ns = (uint64_t)(100 - i);
+			assert_success(tmc_journal_append(tapes[i]->journal, record));
 			assert_success(tmc_journal_seal(tapes[i]->journal));
 		}
 	}
@@ -517,8 +522,10 @@ static void what_makes_no_sense_is_refused(void **state)
 		{ .type = (enum tmc_record_type)8, .seq = 10 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 512 },
-		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 1024, .payload = data, .payload_bytes = 512 },
-		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 511, .payload = data, .payload_bytes = 511 },
+		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 1024, .payload = data,
+		  .payload_bytes = 512 },
+		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = 511, .payload = data,
+		  .payload_bytes = 511 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .offset = 8, .bytes = 512, .payload = data,
 		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .offset = VOLUME_BYTES, .bytes = 512,
@@ -527,9 +534,11 @@ static void what_makes_no_sense_is_refused(void **state)
 		  .payload = data, .payload_bytes = 512 },
 		{ .type = TMC_RECORD_WRITE, .seq = 10, .bytes = sizeof(data), .payload = data,
 		  .payload_bytes = sizeof(data) },
-		{ .type = TMC_RECORD_REREAD, .seq = 10, .bytes = 1024, .payload = data, .payload_bytes = 512 },
+		{ .type = TMC_RECORD_REREAD, .seq = 10, .bytes = 1024, .payload = data,
+		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_DISCARD, .seq = 10, .bytes = VOLUME_BYTES + 512 },
-		{ .type = TMC_RECORD_ZEROES, .seq = 10, .bytes = 512, .payload = data, .payload_bytes = 512 },
+		{ .type = TMC_RECORD_ZEROES, .seq = 10, .bytes = 512, .payload = data,
+		  .payload_bytes = 512 },
 		{ .type = TMC_RECORD_MARK, .seq = 10, .payload = data, .payload_bytes = 256 },
 	};
 	struct fixture *fixture = *state;
@@ -583,11 +592,12 @@ static uint32_t flipping_compress(struct tmc_codec *codec, const void *raw, uint
 static void a_corrupting_compressor_is_refused(void **state)
 {
 	static const struct tmc_codec_ops *const real = &tmc_codec_ops_real;
-	struct tmc_codec_ops faulty = { .compress = flipping_compress, .decompress = real->decompress };
+	struct tmc_codec_ops faulty = *real;
 	struct fixture *fixture = *state;
 	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
 	struct tape *tape = begin(fixture, repo, 1);
 
+	faulty.compress = flipping_compress;
 	tmc_codec_ops = &faulty;
 	assert_int_equal(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 65536), -EIO);
 	tmc_codec_ops = real;
@@ -689,7 +699,8 @@ static void a_segment_at_another_name_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
-	struct tape *tape = make_stretch(fixture, repo, 1), *other = make_stretch(fixture, repo, 100);
+	struct tape *tape = make_stretch(fixture, repo, 1);
+	struct tape *other = make_stretch(fixture, repo, 100);
 	const struct tmc_id *ids[] = { &tape->durable[0], &tape->durable[1], &other->durable[1] };
 	char paths[3][300], saved[300];
 
@@ -788,11 +799,14 @@ static void note_said(void *context, const char *text)
 	snprintf(said + length, sizeof(said) - length, "%s\n", text);
 }
 
-static struct tmc_verify_result check(struct tmc_repo *repo, enum tmc_check_level level, int expected)
+static struct tmc_verify_result check(struct tmc_repo *repo, enum tmc_check_level level,
+				      int expected)
 {
 	const struct tmc_check_options options = {
-		.level = level, .damage = note_said, .note = note_said, .sample_ppm =
-			level == TMC_CHECK_SAMPLE ? 1000000 : 0,
+		.level = level,
+		.sample_ppm = level == TMC_CHECK_SAMPLE ? 1000000 : 0,
+		.damage = note_said,
+		.note = note_said,
 	};
 	struct tmc_verify_result result;
 
@@ -919,7 +933,57 @@ static void what_is_aborted_leaves_what_was_durable(void **state)
 	tmc_repo_close(repo);
 }
 
-/* The directory is not writable any more after the first of three. */
+static atomic_bool store_is_held;
+
+static void hold_store(enum tmc_store_call call, enum tmc_store_kind kind)
+{
+	while (call == TMC_STORE_CALL_SEAL && kind == TMC_STORE_JOURNAL && store_is_held)
+		usleep(1000);
+}
+
+static atomic_bool has_appended;
+
+static void *append_one(void *context)
+{
+	int ret = append(context, TMC_RECORD_WRITE, CONTENT_TEXT, 4096);
+
+	has_appended = true;
+	return ret ? context : NULL;
+}
+
+/* One is being stored, one waits: the third is not begun before the first is durable. */
+static void who_needs_a_third_segment_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape;
+	pthread_t thread;
+	void *failed;
+
+	has_appended = false;
+	store_is_held = true;
+	tmc_store_hooks.before = hold_store;
+	tape = begin(fixture, repo, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 4096));
+		assert_success(tmc_journal_seal(tape->journal));
+	}
+	assert_int_equal(pthread_create(&thread, NULL, append_one, tape), 0);
+	usleep(50000);
+	assert_false(has_appended);
+	assert_int_equal(tape->nr_durable, 0);
+	store_is_held = false;
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	assert_success(tmc_journal_end(tape->journal));
+	tmc_store_hooks.before = NULL;
+	assert_int_equal(tape->nr_durable, 3);
+	expect_tape(repo, tape);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
+/* The directory is gone after the first of three. */
 static void a_failure_of_the_store_is_sticky(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1005,6 +1069,7 @@ int main(void)
 		T(a_gap_is_named_and_retention_is_none),
 		T(a_list_leaves_out_what_is_damaged),
 		T(what_is_aborted_leaves_what_was_durable),
+		T(who_needs_a_third_segment_waits),
 		T(a_failure_of_the_store_is_sticky),
 		T(a_journal_keeps_no_sweep_waiting),
 	};

@@ -24,9 +24,9 @@ back_up() {
 
 # As docs/security.md has it.
 protect() {
-	mkdir -p doom packs/{{0..9},{a..f}}{{0..9},{a..f}}
-	chattr +a index points packs packs/*
-	find config index points packs -type f -exec chattr +i {} +
+	mkdir -p doom journal packs/{{0..9},{a..f}}{{0..9},{a..f}}
+	chattr +a index journal points packs packs/*
+	find config index journal points packs -type f -exec chattr +i {} +
 	chattr +i doom
 }
 
