@@ -86,7 +86,7 @@ struct protection {
 	bool has_base;
 	struct tmc_id base;       /* what the module knows by now */
 	bool stands;              /* the stretch has a point and the module's first commit */
-	struct tmc_id scan_point; /* to be given up once there is an exact one; zero: none */
+	bool has_scan_points;     /* there may be some that exact ones are to replace */
 	struct scan_progress scan;
 	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as is the next */
 	uint64_t next_cut_ns;
@@ -127,10 +127,16 @@ int protection_follow(struct protection *p);
 void protection_settle(struct protection *p);
 
 /**
- * Make a point of all that is durable, and give the scan point up. Errors: -ENOENT (not just
- * now: sectors that were read again are unsettled).
+ * Make a point of all that is durable. Errors: -ENOENT (not just now: sectors that were read
+ * again are unsettled).
  */
 int protection_make_point(struct protection *p, const struct recorder_status *recorder);
+
+/**
+ * Put exact points in the place of the volume's scan points, at the first instant that these
+ * make whole, so that no instant is lost. Errors: -ENOENT (not just now).
+ */
+int protection_replace_scan_points(struct protection *p, uint64_t stretch);
 
 /** End the open cut; base NULL: it is given up. */
 int protection_end_cut(struct protection *p, const struct tmc_id *base);

@@ -8,11 +8,8 @@
 #include "agent/protection.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
-#include "common/lock_scope.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #define LOOK_AGAIN_NS   1000000000u
 #define SETTLE_NS_MAX  30000000000u
@@ -55,46 +52,6 @@ static bool cut_is_durable(const struct protection *p, const struct recorder_sta
 	       recorder->durable_seq >= recorder->cut_seq;
 }
 
-static bool is_set(const struct tmc_id *id)
-{
-	static const struct tmc_id none;
-
-	return memcmp(id, &none, sizeof(none)) != 0;
-}
-
-static int keep_durable(struct protection *p, const struct recorder_status *recorder,
-			struct tmc_point *ret_point)
-{
-	struct tmc_when when = {.kind = TMC_WHEN_SEQ, .seq = recorder->durable_seq};
-	struct tmc_instant instant;
-	int r = tmc_instant_find(p->repo, p->live.volume.volume_id, &when, &instant);
-
-	if (r == 0)
-		r = tmc_instant_keep(p->repo, &instant, 0, ret_point);
-	if (r == 0 && is_set(&p->scan_point)) {
-		r = tmc_forget(p->repo, &p->scan_point, 1);
-		p->scan_point = (struct tmc_id){0};
-	}
-	return r < 0 ? protection_catalog_failure(r) : 0;
-}
-
-int protection_make_point(struct protection *p, const struct recorder_status *recorder)
-{
-	struct tmc_point point;
-	int r = protection_open_repo(p);
-
-	if (r < 0)
-		return r;
-	r = keep_durable(p, recorder, &point);
-	protection_close_repo(p);
-	if (r < 0)
-		return r;
-	LOCK_SCOPE(&p->lock);
-	p->status.point = point.id;
-	p->status.point_ns = point.cut_time_ns;
-	return 0;
-}
-
 /*
  * An instant that is unsettled, just now, is no failure: the next one will do. And the stream
  * does not depend on points.
@@ -104,12 +61,17 @@ static void make_point_if_due(struct protection *p, const struct recorder_status
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	int r;
 
-	if (!is_set(&p->scan_point) && (!p->settings->points_ns || now_ns < p->next_point_ns))
+	if (p->has_scan_points)
+		r = protection_replace_scan_points(p, recorder->stretch);
+	else if (p->settings->points_ns && now_ns >= p->next_point_ns)
+		r = protection_make_point(p, recorder);
+	else
 		return;
-	r = protection_make_point(p, recorder);
 	if (r == -ENOENT)
 		return;
-	p->next_point_ns = now_ns + p->settings->points_ns;
+	if (r < 0 || !p->has_scan_points)
+		p->next_point_ns = now_ns + p->settings->points_ns;
+	p->has_scan_points = false;
 	if (r < 0)
 		protection_say(p, PROTECTION_WARNING, "no restore point could be made: %s; the "
 			       "writes are kept all the same", failure_text());

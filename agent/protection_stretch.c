@@ -207,8 +207,7 @@ static int make_scan_point(struct beginning *b)
 		r = commit_draft(b, &point);
 	if (r < 0)
 		return r;
-	if (point.moment.settles_seq)
-		p->scan_point = point.id;
+	p->has_scan_points = true; /* this one, or one that a killed agent left */
 	recorder_get_status(p->recorder, &recorder);
 	r = protection_end_cut(p, &recorder.durable_segment);
 	p->stands = r == 0;

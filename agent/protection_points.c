@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Restore points from the journal, without a look at the device.
+ */
+#include "agent/protection.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
+{
+	struct tmc_when when = {.kind = TMC_WHEN_SEQ, .seq = seq};
+	struct tmc_instant instant;
+	int r = tmc_instant_find(p->repo, p->live.volume.volume_id, &when, &instant);
+
+	if (r == 0)
+		r = tmc_instant_keep(p->repo, &instant, 0, ret_point);
+	return r < 0 ? protection_catalog_failure(r) : 0;
+}
+
+static void note_point(struct protection *p, const struct tmc_point *point)
+{
+	LOCK_SCOPE(&p->lock);
+	p->status.point = point->id;
+	p->status.point_ns = point->cut_time_ns;
+}
+
+int protection_make_point(struct protection *p, const struct recorder_status *recorder)
+{
+	struct tmc_point point;
+	int r = protection_open_repo(p);
+
+	if (r < 0)
+		return r;
+	r = keep(p, recorder->durable_seq, &point);
+	protection_close_repo(p);
+	if (r == 0)
+		note_point(p, &point);
+	return r;
+}
+
+/* ------------------------------------------------------------------ scan points */
+
+/* The first instant of a stretch that can be had; 0: none. */
+static uint64_t first_instant(const struct tmc_interval *intervals, size_t nr, uint64_t stretch)
+{
+	uint64_t seq = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (intervals[i].stretch == stretch && (!seq || intervals[i].first_seq < seq))
+			seq = intervals[i].first_seq;
+	return seq;
+}
+
+/* One that makes nothing whole, of a stretch that has ended, is good for nothing. */
+static int replace(struct protection *p, const struct tmc_point *scan, uint64_t seq,
+		   uint64_t stretch)
+{
+	struct tmc_point point;
+	int r = 0;
+
+	if (seq)
+		r = keep(p, seq, &point);
+	else if (scan->moment.stretch == stretch)
+		return -ENOENT;
+	if (r < 0)
+		return r;
+	if (seq)
+		note_point(p, &point);
+	r = tmc_forget(p->repo, &scan->id, 1);
+	return r < 0 ? protection_catalog_failure(r) : 0;
+}
+
+static int replace_all(struct protection *p, uint64_t stretch)
+{
+	CLEANUP_FREE struct tmc_interval *intervals = NULL;
+	CLEANUP_FREE struct tmc_point *points = NULL;
+	size_t nr_intervals = 0, nr_points = 0;
+	int r = tmc_interval_list(p->repo, p->live.volume.volume_id, &intervals, &nr_intervals);
+
+	if (r == 0 || r == -EBADMSG)
+		r = tmc_point_list(p->repo, &points, &nr_points);
+	if (r < 0 && r != -EBADMSG)
+		return protection_catalog_failure(r);
+	r = 0;
+	for (size_t i = 0; i < nr_points && r == 0; i++) {
+		const struct tmc_point *scan = &points[i];
+
+		if (scan->moment.settles_seq &&
+		    strcmp(scan->volume.volume_id, p->live.volume.volume_id) == 0)
+			r = replace(p, scan, first_instant(intervals, nr_intervals,
+							   scan->moment.stretch), stretch);
+	}
+	return r;
+}
+
+int protection_replace_scan_points(struct protection *p, uint64_t stretch)
+{
+	int r = protection_open_repo(p);
+
+	if (r < 0)
+		return r;
+	r = replace_all(p, stretch);
+	protection_close_repo(p);
+	return r;
+}
