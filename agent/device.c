@@ -435,3 +435,48 @@ int device_detach(const struct attachment *attachment)
 		return failure_set(-ENOENT, "%s: was detached meanwhile", attachment->name);
 	return r < 0 ? mapper_failure(r, "detach", attachment->name) : 0;
 }
+
+/* ------------------------------------------------------------------------ mark */
+
+static int check_mark(const char *text)
+{
+	size_t bytes = strlen(text);
+
+	if (!bytes || bytes > TIDEMARK_MARK_BYTES_MAX)
+		return failure_set(-EINVAL, "a mark has 1 to %u bytes, not %zu",
+				   TIDEMARK_MARK_BYTES_MAX, bytes);
+	if (strpbrk(text, "\n\r"))
+		return failure_set(-EINVAL, "a mark is one line");
+	return 0;
+}
+
+/* All is quoted that is no letter or digit: to the kernel some parts of UTF-8 are spaces. */
+static void quote(const char *text, char *to)
+{
+	for (; *text; text++) {
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *text))
+			*to++ = '\\';
+		*to++ = *text;
+	}
+	*to = '\0';
+}
+
+int device_mark(const struct attachment *attachment, const char *text)
+{
+	char message[sizeof("mark ") + 2 * TIDEMARK_MARK_BYTES_MAX] = "mark ";
+	int r = check_mark(text);
+
+	if (r < 0)
+		return r;
+	quote(text, message + strlen(message));
+	r = mapper_message(attachment->name, message);
+	if (r == -ENOTCONN)
+		return failure_set(-ENOENT, "%s: cannot mark: the stream of its writes is not on, so "
+				   "there is no journal to mark", attachment->name);
+	if (r == -EINVAL)
+		return failure_set(-ENOPKG, "%s: this module knows no marks; use the one that belongs "
+				   "to this tidemark", attachment->name);
+	if (r == -ENXIO)
+		return failure_set(-ENOENT, "%s: was detached meanwhile", attachment->name);
+	return r < 0 ? mapper_failure(r, "mark", attachment->name) : 0;
+}

@@ -36,6 +36,12 @@ int device_allow_stream(const struct attachment *attachment);
 /** Stop tracking. Errors: -EBUSY (a backup runs, or the node is open). */
 int device_detach(const struct attachment *attachment);
 
+/**
+ * Give this instant of the stream of writes a name. Errors: -EINVAL (empty, longer than
+ * TIDEMARK_MARK_BYTES_MAX, or of several lines), -ENOENT (no stream is on).
+ */
+int device_mark(const struct attachment *attachment, const char *text);
+
 /** All attachments, by name; free() the array. */
 int device_list(struct attachment **ret_attachments, size_t *ret_nr);
 

@@ -203,3 +203,14 @@ int mapper_remove(const char *name)
 	dm_task_retry_remove(task);
 	return run_with_udev(task);
 }
+
+int mapper_message(const char *name, const char *message)
+{
+	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_TARGET_MSG, name);
+
+	if (!task)
+		return no_task();
+	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message))
+		return -ENOMEM;
+	return run(task);
+}

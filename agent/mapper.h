@@ -47,4 +47,7 @@ int mapper_load(const char *name, uint64_t sectors, const char *type, const char
 int mapper_resume(const char *name);
 int mapper_remove(const char *name);
 
+/** To the target at the device's beginning. The kernel splits it at spaces, "\\" quotes one. */
+int mapper_message(const char *name, const char *message);
+
 #endif

@@ -18,6 +18,8 @@
 enum exit_status command_key(int argc, char **argv);
 enum exit_status command_init(int argc, char **argv);
 enum exit_status command_attach(int argc, char **argv);
+enum exit_status command_mark(int argc, char **argv);
+enum exit_status command_log(int argc, char **argv);
 enum exit_status command_detach(int argc, char **argv);
 enum exit_status command_backup(int argc, char **argv);
 enum exit_status command_points(int argc, char **argv);

@@ -26,6 +26,8 @@ static const struct verb verbs[] = {
 	{"stats", command_stats, "tell what a repository holds and how well it shrinks"},
 	{"diff", command_diff, "tell where two restore points differ"},
 	{"restore", command_restore, "put a restore point on a device or into a file"},
+	{"log", command_log, "tell which instants of a volume can be restored"},
+	{"mark", command_mark, "give this instant of a device a name"},
 	{"verify", command_verify, "prove that restore points can be restored"},
 	{"repair", command_repair, "make usable what is left of a damaged repository"},
 	{"prune", command_prune, "let old restore points go by rules, and free their space"},
