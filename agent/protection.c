@@ -71,6 +71,18 @@ int protection_check_stop(struct protection *p)
 	return is_to_stop(p, 0) ? failure_set(-ECANCELED, "told to stop") : 0;
 }
 
+/* Up to when all is durable, as far as was looked: a seq and the time when it was the latest. */
+static void note_durable(struct protection *p, const struct recorder_status *recorder)
+{
+	if (recorder->durable_seq >= p->looked_seq) {
+		p->status.durable_ns = p->looked_ns;
+		p->looked_seq = recorder->seq;
+		p->looked_ns = clock_ns(CLOCK_REALTIME);
+	}
+	if (recorder->durable_seq == recorder->seq)
+		p->status.durable_ns = clock_ns(CLOCK_REALTIME);
+}
+
 /* The recorder's failures and the status are looked at by whoever waits. */
 int protection_wait(struct protection *p, uint64_t timeout_ns)
 {
@@ -86,8 +98,7 @@ int protection_wait(struct protection *p, uint64_t timeout_ns)
 	recorder_get_status(p->recorder, &recorder);
 	{
 		LOCK_SCOPE(&p->lock);
-		if (recorder.durable_seq == recorder.seq)
-			p->status.durable_ns = clock_ns(CLOCK_REALTIME);
+		note_durable(p, &recorder);
 		p->status.recorder = recorder;
 	}
 	r = recorder_failure(p->recorder);

@@ -91,6 +91,8 @@ struct protection {
 	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as is the next */
 	uint64_t next_cut_ns;
 	uint64_t cut_epoch;       /* of an open cut; 0: none */
+	uint64_t looked_seq;      /* the latest record at looked_ns, CLOCK_REALTIME */
+	uint64_t looked_ns;
 };
 
 void protection_say(struct protection *p, enum protection_event event, const char *format, ...)

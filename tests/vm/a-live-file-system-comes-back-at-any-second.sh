@@ -32,8 +32,12 @@ wait_for_synced $((20 + rounds * 10))
 last=$(date +%s%N)
 cp "$writer_log" /tmp/log
 check tidemark mark data 'before the end'
-stop_writer "$writer"
+# What status says is durable is no older than was promised, for a loaded machine.
+until=$(protected durable_ms)
 tidemark status
+[ $(($(date +%s%3N) - until)) -lt $((10000 * SLOW)) ] || fail "durable until $until only"
+[ "$(protected gaps)" -eq 0 ] || fail "there was a gap"
+stop_writer "$writer"
 stop_daemon
 
 # An interval that nobody cut: the stream had no gap.
@@ -51,7 +55,7 @@ for round in $(seq "$rounds"); do
 	1) when=(--at "$at" --before-flush) ;;
 	2) when=(--seq "$seq") ;;
 	esac
-	check tidemark restore "${when[@]}" /dev/vdb --force --quiet --json >/tmp/restored
+	tidemark restore "${when[@]}" /dev/vdb --force --json >/tmp/restored || fail "${when[*]}"
 	restored=$(json time_ns </tmp/restored)
 	fsck_ext4 /dev/vdb
 	check mount -t ext4 -o ro /dev/vdb /tmp/replay

@@ -4,7 +4,7 @@
 #
 # Volumes that tidemarkd protects. Sourced after lib.sh.
 
-daemon_log=/tmp/tidemarkd.log
+daemon_log=/tmp/tidemarkd.log daemon=
 
 # configure REPOSITORY NAME DEVICE [LINE]...: one volume; lines are settings of it.
 configure() {
@@ -26,9 +26,9 @@ start_daemon() {
 
 launch_daemon() {
 	: >"$daemon_log"
+	[ -n "$daemon" ] || cleanup stop_daemon_if_running
 	tidemarkd "$@" 2>>"$daemon_log" &
 	daemon=$!
-	cleanup stop_daemon_if_running "$daemon"
 }
 
 # wait_until_protected [TIMES]: since it was launched.
@@ -54,6 +54,10 @@ kill_daemon() {
 }
 
 stop_daemon_if_running() {
-	cat "$daemon_log"
-	! kill -TERM "$1" 2>/dev/null || wait "$1"
+	! kill -TERM "$daemon" 2>/dev/null || { cat "$daemon_log" && wait "$daemon"; }
+}
+
+# protected WORD: what tidemark status --json says of the only volume.
+protected() {
+	tidemark status --json | jq -r ".volumes[0].$1"
 }
