@@ -90,7 +90,7 @@ int tmc_instant_extract(struct tmc_repo *repo, const struct tmc_instant *instant
 	if (!ret)
 		ret = tmc_extract(repo, &reading.tree, tmc_replay_changed(reading.replay), nr_workers,
 				  sink);
-	return ret ? ret : tmc_replay_run(reading.replay, sink);
+	return ret ? ret : tmc_replay_run(reading.replay, nr_workers, sink);
 }
 
 /* ------------------------------------------------------------------------- keep */
@@ -159,7 +159,7 @@ static int keep(struct tmc_repo *repo, const struct tmc_instant *instant, struct
 
 	if (ret < 0)
 		return ret;
-	ret = tmc_replay_run(reading->replay, &sink);
+	ret = tmc_replay_run(reading->replay, nr_workers, &sink);
 	if (ret < 0 && ret != -ECANCELED)
 		return give_up(keeping.backup, ret);
 	tmc_backup_set_moment(keeping.backup, &moment);

@@ -10,6 +10,7 @@
 #include "repo_fixture.h"
 
 #include "catalog/replay.h"
+#include "catalog/replay_batch.h"
 
 #define CHUNK        4096u
 #define SECTOR       512u
@@ -347,7 +348,7 @@ static enum extraction extract_instant(struct tmc_repo *repo, const struct tmc_i
 		.progress = image_progress,
 		.context = &image,
 	};
-	int ret = tmc_instant_extract(repo, instant, 1, &sink);
+	int ret = tmc_instant_extract(repo, instant, 3, &sink);
 	enum extraction extraction = judge_image(&image, !ret);
 
 	free(image.data);
@@ -416,7 +417,7 @@ static struct kept_point *keep(struct world *world, const struct tmc_instant *in
 	struct model *model;
 
 	find_bad(world, find_point(world, &instant->base), instant->seq, point->bad);
-	assert_success(tmc_instant_keep(world->repo, instant, 1, &point->point));
+	assert_success(tmc_instant_keep(world->repo, instant, 3, &point->point));
 	model = expect(world, instant->seq, point->bad);
 	assert_point_equals(world->repo, &point->point, model);
 	model_destroy(model);
@@ -513,6 +514,7 @@ static int world_teardown(void **state)
 	int ret;
 
 	tmc_replay_extents = TMC_REPLAY_EXTENTS;
+	tmc_batch_bytes = TMC_BATCH_BYTES;
 	tmc_repo_close(world->repo);
 	ret = fixture_teardown((void **)&world->fixture);
 	for (unsigned int i = 0; i < world->nr; i++)
@@ -590,6 +592,17 @@ static void the_volume_is_gone_through_in_passes(void **state)
 	for (size_t i = 0; i < sizeof(nr_extents) / sizeof(*nr_extents); i++) {
 		tmc_replay_extents = nr_extents[i];
 		check_some(world, 30);
+	}
+}
+
+/* As if it had more chunks than a thread puts together at once. */
+static void threads_share_the_chunks(void **state)
+{
+	struct world *world = *state;
+
+	for (uint32_t nr_chunks = 1; nr_chunks < 8; nr_chunks += 3) {
+		tmc_batch_bytes = nr_chunks * CHUNK;
+		check_some(world, 40);
 	}
 }
 
@@ -885,6 +898,7 @@ int main(void)
 		T(each_instant_is_what_the_volume_was),
 		cmocka_unit_test(each_instant_of_other_worlds_as_well),
 		T(the_volume_is_gone_through_in_passes),
+		T(threads_share_the_chunks),
 		T(a_kept_instant_is_a_point_and_later_ones_are_made_from_it),
 		T(intervals_are_the_spans_of_what_can_be_had),
 		T(behind_a_lost_segment_a_later_point_is_needed),
