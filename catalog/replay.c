@@ -143,8 +143,8 @@ static int walk_records(struct walk *walk)
 	return ret;
 }
 
-static int count_record(struct walk *walk, const struct tmc_record *record, enum tmc_extent_kind kind,
-			uint32_t segment, uint32_t nth)
+static int count_record(struct walk *walk, const struct tmc_record *record,
+			enum tmc_extent_kind kind, uint32_t segment, uint32_t nth)
 {
 	struct tmc_replay *replay = walk->replay;
 	uint64_t chunk = record->offset / replay->tree->chunk_bytes;

@@ -72,7 +72,8 @@ static int read_base(struct tmc_replay_batch *batch, const struct tmc_id *id, ui
 				ret_raw, &blob, text);
 
 	if (!ret && blob.raw_bytes != tmc_tree_chunk_bytes(batch->base, chunk))
-		return failure_set(-EBADMSG, "%s is damaged: a chunk in it is of the wrong size", text);
+		return failure_set(-EBADMSG, "%s is damaged: a chunk in it is of the wrong size",
+				   text);
 	return ret;
 }
 
@@ -93,8 +94,8 @@ static int fill_from_base(struct tmc_replay_batch *batch, struct slot *slot, uin
 }
 
 /* There is room: a batch has no more pieces than sectors. */
-static void add_piece(struct tmc_replay_batch *batch, const struct tmc_extent *extent, uint64_t first,
-		      uint64_t end)
+static void add_piece(struct tmc_replay_batch *batch, const struct tmc_extent *extent,
+		      uint64_t first, uint64_t end)
 {
 	batch->pieces[batch->nr_pieces++] = (struct piece){
 		.segment = extent->segment,
