@@ -144,7 +144,7 @@ unit_encrypted := backup check copy damage index-merge instant journal note prun
 
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
-	  tests/unit/test-prune-cli --encrypted $(unit_encrypted:%=$(B)/unit/test-%)
+	  tests/unit/test-prune-cli tests/unit/test-journal-cli --encrypted $(unit_encrypted:%=$(B)/unit/test-%)
 
 # Both contracts must suit programs of either language.
 contracts := include/uapi/tidemark.h include/tidemark.h

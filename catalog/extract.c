@@ -11,6 +11,7 @@
  */
 #include "catalog/extract.h"
 
+#include "catalog/bit_run.h"
 #include "catalog/blob_read.h"
 #include "catalog/point.h"
 #include "catalog/read_plan.h"
@@ -247,22 +248,6 @@ static int flush_same(struct planner *planner)
 	return ret;
 }
 
-/* From chunk on up to end: the first one whose bit is such; end: none. */
-static uint64_t find_chunk(const uint64_t *left_out, uint64_t chunk, uint64_t end, bool is_left_out)
-{
-	while (chunk < end) {
-		uint64_t word = is_left_out ? left_out[chunk / 64] : ~left_out[chunk / 64];
-
-		word >>= chunk % 64;
-		if (word) {
-			chunk += (uint64_t)__builtin_ctzll(word);
-			return chunk < end ? chunk : end;
-		}
-		chunk += 64 - chunk % 64;
-	}
-	return end;
-}
-
 static int plan_run(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
 {
 	int ret = 0;
@@ -287,8 +272,8 @@ static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const
 	if (!left_out)
 		return plan_run(planner, first, nr, id);
 	for (; !ret; first = behind) {
-		first = find_chunk(left_out, first, end, false);
-		behind = find_chunk(left_out, first, end, true);
+		first = tmc_bit_find(left_out, first, end, false);
+		behind = tmc_bit_find(left_out, first, end, true);
 		if (first == end)
 			break;
 		ret = plan_run(planner, first, behind - first, id);
@@ -298,7 +283,7 @@ static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const
 
 static bool is_left_out(const struct extract *extract, uint64_t chunk)
 {
-	return extract->left_out && extract->left_out[chunk / 64] >> chunk % 64 & 1;
+	return extract->left_out && tmc_bit_is_set(extract->left_out, chunk);
 }
 
 /* Waits at most for the stripes of earlier plans: all are dispatched, and fit beside this one. */

@@ -106,8 +106,8 @@ static bool ends_in_gap(const struct tmc_timeline *timeline, size_t nth)
 
 static int unknown_end(const char *when, uint64_t last_seq)
 {
-	return failure_set(-EBADMSG, "%s: this is behind the last record that can be read, seq %llu, "
-			   "and parts of the repository are damaged, which may be later ones; name "
+	return failure_set(-EBADMSG, "%s: this is behind the last record that can be read, seq "
+			   "%llu, and parts of the repository are damaged, which may be later ones; name "
 			   "the instant by its seq if it is the one that is meant", when,
 			   (unsigned long long)last_seq);
 }
@@ -193,8 +193,10 @@ static int find_mark(struct tmc_repo *repo, const struct tmc_timeline *timeline,
 
 	for (size_t nth = timeline->nr_segments; nth-- && !search.found;) {
 		const struct tmc_segment *segment = &timeline->segments[nth];
-		int ret = segment->nr_marks ? tmc_segment_read(repo, segment, match_mark, &search) : 0;
+		int ret = 0;
 
+		if (segment->nr_marks)
+			ret = tmc_segment_read(repo, segment, match_mark, &search);
 		if (ret < 0)
 			return ret;
 		*ret_place = (struct place){ .stretch = segment->stretch, .seq = search.seq };
@@ -244,8 +246,8 @@ static int go_before_flush(struct tmc_repo *repo, const struct tmc_timeline *tim
 			return ret;
 	}
 	if (!search.found || search.seq <= interval->first_seq)
-		return failure_set(-ENOENT, "from seq %llu, where the instants begin that can be had, up "
-				   "to seq %llu there is no flush",
+		return failure_set(-ENOENT, "from seq %llu, where the instants begin that can be had, "
+				   "up to seq %llu there is no flush",
 				   (unsigned long long)interval->first_seq,
 				   (unsigned long long)place->seq);
 	place->seq = search.seq - 1;

@@ -33,8 +33,8 @@ static void close_reading(struct reading *reading)
 
 static int is_gone(const struct tmc_instant *instant)
 {
-	return failure_set(-ENOENT, "the instant at seq %llu cannot be had any more: a restore point "
-			   "or a part of the journal is gone", (unsigned long long)instant->seq);
+	return failure_set(-ENOENT, "the instant at seq %llu cannot be had any more: a restore "
+			   "point or a part of the journal is gone", (unsigned long long)instant->seq);
 }
 
 /* The records from behind the base up to the instant; the interval has them all. */
@@ -88,9 +88,9 @@ int tmc_instant_extract(struct tmc_repo *repo, const struct tmc_instant *instant
 	int ret = open_reading(repo, instant, &reading);
 
 	if (!ret)
-		ret = tmc_extract(repo, &reading.tree, tmc_replay_changed(reading.replay), nr_workers,
-				  sink);
-	return ret ? ret : tmc_replay_run(reading.replay, sink);
+		ret = tmc_extract(repo, &reading.tree, tmc_replay_changed(reading.replay),
+				  nr_workers, sink);
+	return ret ? ret : tmc_replay_run(reading.replay, nr_workers, sink);
 }
 
 /* ------------------------------------------------------------------------- keep */
@@ -159,7 +159,7 @@ static int keep(struct tmc_repo *repo, const struct tmc_instant *instant, struct
 
 	if (ret < 0)
 		return ret;
-	ret = tmc_replay_run(reading->replay, &sink);
+	ret = tmc_replay_run(reading->replay, nr_workers, &sink);
 	if (ret < 0 && ret != -ECANCELED)
 		return give_up(keeping.backup, ret);
 	tmc_backup_set_moment(keeping.backup, &moment);

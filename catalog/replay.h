@@ -37,9 +37,9 @@ const uint64_t *tmc_replay_changed(const struct tmc_replay *replay);
 uint64_t tmc_replay_changed_bytes(const struct tmc_replay *replay);
 
 /**
- * Deliver each changed chunk once, in ascending order, in this thread, as tmc_sink wants it.
- * Progress goes on from where what has not changed ends.
+ * Deliver each changed chunk once, as tmc_sink wants it: from nr_workers threads, 0 for one
+ * per CPU. Progress goes on from where what has not changed ends.
  */
-int tmc_replay_run(struct tmc_replay *replay, const struct tmc_sink *sink);
+int tmc_replay_run(struct tmc_replay *replay, unsigned int nr_workers, const struct tmc_sink *sink);
 
 #endif

@@ -78,11 +78,16 @@ static int load_points(struct tmc_repo *repo, const char *volume_id, struct tmc_
 static int load_segments(struct tmc_repo *repo, const char *volume_id,
 			 struct tmc_timeline *timeline)
 {
-	int ret = tmc_segment_list(repo, volume_id, &timeline->segments, &timeline->nr_segments);
+	size_t nr_all;
+	int ret = tmc_segment_list(repo, volume_id, &timeline->segments, &nr_all);
 
-	if (ret != -EBADMSG)
+	if (ret == -EBADMSG)
+		timeline->damage = ret;
+	else if (ret < 0)
 		return ret;
-	timeline->damage = ret;
+	for (size_t i = 0; i < nr_all; i++)
+		if (timeline->segments[i].last_seq < UINT64_MAX) /* else forged: none follows */
+			timeline->segments[timeline->nr_segments++] = timeline->segments[i];
 	return 0;
 }
 

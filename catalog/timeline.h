@@ -26,7 +26,8 @@ struct tmc_timeline {
 	int damage; /**< -EBADMSG: what is damaged was left out; or 0 */
 };
 
-int tmc_timeline_load(struct tmc_repo *repo, const char *volume_id, struct tmc_timeline *ret_timeline);
+int tmc_timeline_load(struct tmc_repo *repo, const char *volume_id,
+		      struct tmc_timeline *ret_timeline);
 void tmc_timeline_clear(struct tmc_timeline *timeline);
 
 /** Whether a segment goes on where the one before it ends. */

@@ -27,8 +27,8 @@ static const char help[] =
 	"hash before it is written.\n\n"
 	"Where a volume has a journal, it can be had as it was after any write. \"tidemark log\"\n"
 	"shows what there is.\n\n"
-	"      --at WHEN        after the last write up to then: \"2026-11-27 15:04:05.250\"; a time\n"
-	"                       alone is today's; -30s, -5min, -2h, -1d; @seconds since 1970\n"
+	"      --at WHEN        after the last write up to then: \"2026-11-27 15:04:05.250\"; a\n"
+	"                       time alone is today's; -30s, -5min, -2h, -1d; @seconds since 1970\n"
 	"      --seq N          after this record of the journal\n"
 	"      --mark NAME      at the latest mark of this name, see \"tidemark mark\"\n"
 	"      --before-flush   from there back to just before the latest flush\n"
@@ -119,7 +119,8 @@ static void report_text(const char *target, const struct restore_result *result)
 		       result->instant.seq);
 	else
 		printf("point %.12s", id);
-	printf(" of %s restored to %s, %s, %" PRIu64 ".%" PRIu64 " s\n", result->point.volume.name, target,
+	printf(" of %s restored to %s, %s, %" PRIu64 ".%" PRIu64 " s\n",
+	       result->point.volume.name, target,
 	       size_text_format(result->point.volume.volume_bytes, size),
 	       result->elapsed_ms / 1000, result->elapsed_ms / 100 % 10);
 }

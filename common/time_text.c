@@ -98,7 +98,9 @@ static int parse_calendar(const char *text, uint64_t now_ns, uint64_t *ret_ns)
 	struct tm tm = { 0 }, today, made;
 	uint64_t ns;
 
-	if (has_date && (!take_date(&text, &tm) || !(take_char(&text, ' ') || take_char(&text, 'T'))))
+	if (has_date && !take_date(&text, &tm))
+		return -EINVAL;
+	if (has_date && !take_char(&text, ' ') && !take_char(&text, 'T'))
 		return -EINVAL;
 	if (!take_time(&text, &tm, &ns) || *text)
 		return -EINVAL;

@@ -3,8 +3,10 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * One small volume; everything that is done to a repository is done to it once: what
- * adds and reads in one scenario, what removes in another, the journal in a third.
+ * adds and reads in one scenario, what removes in another, the journal in a third, its instants
+ * in a fourth.
  */
+#include "scenario_instant.h"
 #include "scenario_journal.h"
 
 #include "catalog/index_tidy.h"
@@ -25,7 +27,7 @@ static int run_init(struct world *world)
 	return tmc_repo_open(world->path, &world->repo);
 }
 
-static void add_point(struct world *world, const struct tmc_point *point)
+void world_add_point(struct world *world, const struct tmc_point *point)
 {
 	struct world_point *added = &world->points[world->nr_points++];
 
@@ -45,7 +47,7 @@ static int run_full_backup(struct world *world)
 	int ret = model_backup(world->repo, world->model, NULL, NULL, 1, &point);
 
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -65,7 +67,7 @@ static int run_incremental_backup(struct world *world)
 	ret = model_backup(world->repo, world->model, &world->points[world->nr_points - 1].point,
 			   chosen, world->step, &point);
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -136,7 +138,7 @@ static int run_later_backup(struct world *world)
 		model_fill(world->model, chunk, CONTENT_RANDOM);
 	ret = model_backup(world->repo, world->model, NULL, NULL, world->step, &point);
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -219,11 +221,21 @@ static const struct scenario_step steps_of_journal[] = {
 	{ "verify", run_verify },
 };
 
+static const struct scenario_step steps_of_instants[] = {
+	{ "init", run_init },
+	{ "stretch", scenario_write_stretch },
+	{ "point of its beginning", scenario_begin_instants },
+	{ "extract instants", scenario_extract_instants },
+	{ "keep an instant", scenario_keep_instant },
+	{ "extract", run_extract },
+};
+
 #define STEPS(steps) steps, sizeof(steps) / sizeof(*(steps))
 const struct scenario scenarios[] = {
 	{ "what adds", STEPS(steps_that_add) },
 	{ "what removes", STEPS(steps_that_remove) },
 	{ "journal", STEPS(steps_of_journal) },
+	{ "instants", STEPS(steps_of_instants) },
 };
 const unsigned int nr_scenarios = sizeof(scenarios) / sizeof(*scenarios);
 

@@ -38,6 +38,7 @@ struct world {
 	unsigned int nr_points;
 	struct world_point points[WORLD_POINTS];
 	uint64_t next_seq;
+	uint64_t stretch, first_seq; /* of the latest that ended well */
 	unsigned int nr_segments;
 	struct world_segment segments[WORLD_SEGMENTS];
 };
@@ -60,6 +61,9 @@ struct scenario {
 
 extern const struct scenario scenarios[];
 extern const unsigned int nr_scenarios;
+
+/** world->model is what a new restore point, made by this step, has to give back. */
+void world_add_point(struct world *world, const struct tmc_point *point);
 
 /** Nothing is at path. */
 void world_init(struct world *world, const char *path);

@@ -7,7 +7,7 @@
 #include "catalog/segment.h"
 
 #define SEGMENT_RECORDS 3u
-#define RECORD_BYTES    1024u
+#define RECORD_BYTES    SCENARIO_RECORD_BYTES
 
 /* Every third one does not compress. */
 static void fill(uint64_t seq, uint8_t ret_data[RECORD_BYTES])
@@ -32,6 +32,12 @@ static struct tmc_record record_of(uint64_t seq, const uint8_t *data)
 		.payload = data,
 		.payload_bytes = RECORD_BYTES,
 	};
+}
+
+struct tmc_record scenario_record(uint64_t seq, uint8_t ret_data[SCENARIO_RECORD_BYTES])
+{
+	fill(seq, ret_data);
+	return record_of(seq, ret_data);
 }
 
 /* In the library's thread; who reads it has waited for that one's end. */
@@ -80,6 +86,8 @@ int scenario_write_stretch(struct world *world)
 
 	if (ret < 0)
 		return ret;
+	world->stretch = tmc_journal_stretch(journal);
+	world->first_seq = world->next_seq;
 	append_segments(world, journal, 3);
 	ret = tmc_journal_end(journal);
 	assert_true(world->nr_segments <= WORLD_SEGMENTS);

@@ -9,7 +9,12 @@
 
 #include "scenario.h"
 
-/** A stretch of three segments, which ends well. */
+#define SCENARIO_RECORD_BYTES 1024u
+
+/** What the record of that seq is. */
+struct tmc_record scenario_record(uint64_t seq, uint8_t ret_data[SCENARIO_RECORD_BYTES]);
+
+/** A stretch of three segments, which ends well: the latest, in the world. */
 int scenario_write_stretch(struct world *world);
 /** Two of which only what was durable counts. */
 int scenario_abort_stretch(struct world *world);
