@@ -3,8 +3,8 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Instants of a volume whose every state is kept in memory. A world is three stretches of
- * its life: the second begins before the first has ended by its clock, which was set back, the
- * third a while after the second. Each begins with a scan as docs/journal.md has it: chunks
+ * its life: the second begins before the first has ended by its clock, which was set back and
+ * is once more in between, the third a while after the second. Each begins with a scan as docs/journal.md has it: chunks
  * are read while records go on. Between stretches chunks change of which no record tells.
  */
 #include "repo_fixture.h"
@@ -153,6 +153,8 @@ static void make_record(struct world *world, unsigned int begin)
 	struct tmc_record *record = &world->records[world->nr];
 	enum tmc_record_type type = world->nr == begin ? TMC_RECORD_CUT : choose_type(world);
 
+	if (world->nr == PER_STRETCH + 70) /* in the middle of a segment */
+		world->time_ns -= 20 * SECOND;
 	world->time_ns += draw(world, 4) * SECOND / 2;
 	*record = (struct tmc_record){
 		.type = type, .seq = FIRST_SEQ + world->nr, .time_ns = world->time_ns,
