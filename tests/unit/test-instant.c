@@ -24,6 +24,7 @@
 #define NR_RECORDS   (NR_STRETCHES * PER_STRETCH)
 #define NR_POINTS    64u
 #define SECOND       1000000000ull
+#define CLOCK_SET    (PER_STRETCH + 70)
 
 /* The device after a record. */
 struct moment {
@@ -153,7 +154,7 @@ static void make_record(struct world *world, unsigned int begin)
 	struct tmc_record *record = &world->records[world->nr];
 	enum tmc_record_type type = world->nr == begin ? TMC_RECORD_CUT : choose_type(world);
 
-	if (world->nr == PER_STRETCH + 70) /* in the middle of a segment */
+	if (world->nr == CLOCK_SET)
 		world->time_ns -= 20 * SECOND;
 	world->time_ns += draw(world, 4) * SECOND / 2;
 	*record = (struct tmc_record){
@@ -176,7 +177,12 @@ static void make_record(struct world *world, unsigned int begin)
 	world->moments[world->nr++] = world->device;
 }
 
-/* Segments end anywhere; two threads of the library have a part in it. */
+/* Segments end anywhere, but a short one has the clock set back in it. */
+static bool ends_segment(struct world *world, unsigned int nth)
+{
+	return one_in(world, 10) || nth == CLOCK_SET - 3 || nth == CLOCK_SET + 3;
+}
+
 static void write_journal(struct world *world, unsigned int stretch, const struct tmc_volume *volume)
 {
 	unsigned int begin = stretch * PER_STRETCH;
@@ -189,7 +195,7 @@ static void write_journal(struct world *world, unsigned int stretch, const struc
 		if (world->settles[i])
 			tmc_journal_settle(journal, world->settles[i]);
 		assert_success(tmc_journal_append(journal, &world->records[i]));
-		if (one_in(world, 10))
+		if (ends_segment(world, i))
 			assert_success(tmc_journal_seal(journal));
 	}
 	assert_success(tmc_journal_end(journal));
