@@ -6,8 +6,8 @@
  * for whether it can be had: an earlier instant is never given for one that cannot.
  *
  * Clocks can step back, so that a time comes twice: the later record counts. Segments are
- * told apart by the times of their first and last records; of a clock that steps back and
- * forth again within one segment nothing is seen.
+ * told apart by the times of their first and last records; a clock that steps back and
+ * forth again within one segment is not seen.
  */
 #include "catalog/timeline.h"
 #include "common/cleanup.h"
@@ -112,22 +112,29 @@ static int unknown_end(const char *when, uint64_t last_seq)
 			   (unsigned long long)last_seq);
 }
 
-static int find_in_segment(struct tmc_repo *repo, const struct tmc_timeline *timeline, size_t nth,
+/* Whether any record may be so early: one that goes back in time has not its first earliest. */
+static bool may_have(const struct tmc_segment *segment, uint64_t time_ns)
+{
+	return segment->first_time_ns <= time_ns || segment->last_time_ns <= time_ns ||
+	       segment->first_time_ns > segment->last_time_ns;
+}
+
+/* Returns 1, 0 (no record is so early), or a negative errno. */
+static int find_in_segment(struct tmc_repo *repo, const struct tmc_segment *segment,
 			   uint64_t time_ns, struct place *ret_place)
 {
-	const struct tmc_segment *segment = &timeline->segments[nth];
 	struct search search = { .time_ns = time_ns };
 	int ret;
 
 	ret_place->stretch = segment->stretch;
 	ret_place->seq = segment->last_seq;
 	if (segment->last_time_ns <= time_ns)
+		return 1;
+	if (!may_have(segment, time_ns))
 		return 0;
 	ret = tmc_segment_read(repo, segment, match_time, &search);
-	if (ret < 0)
-		return ret;
-	ret_place->seq = search.found ? search.seq : segment->first_seq - 1;
-	return 0;
+	ret_place->seq = search.seq;
+	return ret < 0 ? ret : search.found;
 }
 
 static int find_time(struct tmc_repo *repo, const struct tmc_timeline *timeline, uint64_t time_ns,
@@ -137,18 +144,16 @@ static int find_time(struct tmc_repo *repo, const struct tmc_timeline *timeline,
 	const struct tmc_segment *segment;
 	char when[TIME_TEXT_BYTES];
 	bool is_behind;
-	int ret;
+	int ret = 0;
 
 	time_text_format(time_ns, when);
-	while (nth && timeline->segments[nth - 1].first_time_ns > time_ns &&
-	       timeline->segments[nth - 1].last_time_ns > time_ns)
-		nth--;
-	if (!nth)
-		return no_instant(repo, timeline, 0, when);
-	segment = &timeline->segments[--nth];
-	ret = find_in_segment(repo, timeline, nth, time_ns, ret_place);
+	while (nth && !ret)
+		ret = find_in_segment(repo, &timeline->segments[--nth], time_ns, ret_place);
 	if (ret < 0)
 		return ret;
+	if (!ret)
+		return no_instant(repo, timeline, 0, when);
+	segment = &timeline->segments[nth];
 	is_behind = ret_place->seq == segment->last_seq && time_ns > segment->last_time_ns;
 	if (is_behind && nth + 1 == timeline->nr_segments && timeline->damage)
 		return unknown_end(when, segment->last_seq);

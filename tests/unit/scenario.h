@@ -38,7 +38,8 @@ struct world {
 	unsigned int nr_points;
 	struct world_point points[WORLD_POINTS];
 	uint64_t next_seq;
-	uint64_t stretch, first_seq; /* of the latest that ended well */
+	uint64_t stretch;       /* the latest that ended well, and ... */
+	uint64_t stretch_seq;   /* ... its first record */
 	unsigned int nr_segments;
 	struct world_segment segments[WORLD_SEGMENTS];
 };
@@ -62,7 +63,7 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const unsigned int nr_scenarios;
 
-/** world->model is what a new restore point, made by this step, has to give back. */
+/** It was acknowledged, by this step, and is the volume as it is now. */
 void world_add_point(struct world *world, const struct tmc_point *point);
 
 /** Nothing is at path. */

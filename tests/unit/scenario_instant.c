@@ -8,7 +8,7 @@
 /* The volume after the records up to that one. */
 static void apply(const struct world *world, uint64_t last_seq, struct model *model)
 {
-	for (uint64_t seq = world->first_seq; seq <= last_seq; seq++) {
+	for (uint64_t seq = world->stretch_seq; seq <= last_seq; seq++) {
 		uint8_t data[SCENARIO_RECORD_BYTES];
 		struct tmc_record record = scenario_record(seq, data);
 
@@ -18,7 +18,7 @@ static void apply(const struct world *world, uint64_t last_seq, struct model *mo
 
 int scenario_begin_instants(struct world *world)
 {
-	const struct tmc_moment moment = { .stretch = world->stretch, .seq = world->first_seq - 1 };
+	const struct tmc_moment moment = { .stretch = world->stretch, .seq = world->stretch_seq - 1 };
 	struct tmc_volume volume = model_volume(world->model);
 	struct tmc_backup *backup;
 	struct tmc_point point;
@@ -84,10 +84,10 @@ int scenario_extract_instants(struct world *world)
 	if (ret < 0)
 		return ret;
 	assert_int_equal(nr, 1);
-	assert_int_equal(intervals->first_seq, world->first_seq - 1);
+	assert_int_equal(intervals->first_seq, world->stretch_seq - 1);
 	assert_int_equal(intervals->last_seq, world->next_seq - 1);
 	free(intervals);
-	ret = extract(world, world->first_seq + 4);
+	ret = extract(world, world->stretch_seq + 4);
 	return ret ? ret : extract(world, world->next_seq - 1);
 }
 

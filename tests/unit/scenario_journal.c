@@ -87,7 +87,7 @@ int scenario_write_stretch(struct world *world)
 	if (ret < 0)
 		return ret;
 	world->stretch = tmc_journal_stretch(journal);
-	world->first_seq = world->next_seq;
+	world->stretch_seq = world->next_seq;
 	append_segments(world, journal, 3);
 	ret = tmc_journal_end(journal);
 	assert_true(world->nr_segments <= WORLD_SEGMENTS);

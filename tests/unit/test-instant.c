@@ -3,8 +3,8 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Instants of a volume whose every state is kept in memory. A world is three stretches of
- * its life: the second begins before the first has ended by its clock, which was set back, the
- * third a while after the second. Each begins with a scan as docs/journal.md has it: chunks
+ * its life: the second begins before the first has ended by its clock, which was set back and
+ * is once more in between, the third a while after the second. Each begins with a scan as docs/journal.md has it: chunks
  * are read while records go on. Between stretches chunks change of which no record tells.
  */
 #include "repo_fixture.h"
@@ -24,6 +24,7 @@
 #define NR_RECORDS   (NR_STRETCHES * PER_STRETCH)
 #define NR_POINTS    64u
 #define SECOND       1000000000ull
+#define CLOCK_SET    (PER_STRETCH + 70)
 
 /* The device after a record. */
 struct moment {
@@ -153,6 +154,8 @@ static void make_record(struct world *world, unsigned int begin)
 	struct tmc_record *record = &world->records[world->nr];
 	enum tmc_record_type type = world->nr == begin ? TMC_RECORD_CUT : choose_type(world);
 
+	if (world->nr == CLOCK_SET)
+		world->time_ns -= 20 * SECOND;
 	world->time_ns += draw(world, 4) * SECOND / 2;
 	*record = (struct tmc_record){
 		.type = type, .seq = FIRST_SEQ + world->nr, .time_ns = world->time_ns,
@@ -174,7 +177,12 @@ static void make_record(struct world *world, unsigned int begin)
 	world->moments[world->nr++] = world->device;
 }
 
-/* Segments end anywhere; two threads of the library have a part in it. */
+/* Segments end anywhere, but a short one has the clock set back in it. */
+static bool ends_segment(struct world *world, unsigned int nth)
+{
+	return one_in(world, 10) || nth == CLOCK_SET - 3 || nth == CLOCK_SET + 3;
+}
+
 static void write_journal(struct world *world, unsigned int stretch, const struct tmc_volume *volume)
 {
 	unsigned int begin = stretch * PER_STRETCH;
@@ -187,7 +195,7 @@ static void write_journal(struct world *world, unsigned int stretch, const struc
 		if (world->settles[i])
 			tmc_journal_settle(journal, world->settles[i]);
 		assert_success(tmc_journal_append(journal, &world->records[i]));
-		if (one_in(world, 10))
+		if (ends_segment(world, i))
 			assert_success(tmc_journal_seal(journal));
 	}
 	assert_success(tmc_journal_end(journal));
