@@ -116,10 +116,11 @@ int protection_open_repo(struct protection *p);
 void protection_close_repo(struct protection *p);
 
 /**
- * The image that the dirty set is relative to, as a point. False: there is none, everything is
- * to be read; ret_point is then the latest point, where ret_has_point.
+ * The image that the dirty set is relative to, as a point. 1: found; 0: there is none, everything
+ * is to be read; ret_point is then the latest point, where ret_has_point. Errors: those of the
+ * repository.
  */
-bool protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point);
+int protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point);
 
 /** From the cut that begins a stretch to its scan point. -EAGAIN: the stream ended meanwhile. */
 int protection_begin_stretch(struct protection *p);

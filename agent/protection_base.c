@@ -58,15 +58,26 @@ static int keep_end_of_stretch(struct protection *p, struct tmc_point *ret_point
 	return r < 0 ? protection_catalog_failure(r) : 0;
 }
 
-static bool base_is_usable(struct protection *p, struct tmc_point *ret_point)
+/* What is not there, or damaged, will not be there the next time. */
+static bool is_lost(int error)
+{
+	return error == -ENOENT || error == -EBADMSG;
+}
+
+/* 1: it is, 0: it is not, or another error: that cannot be said now. */
+static int base_is_usable(struct protection *p, struct tmc_point *ret_point)
 {
 	int r;
 
 	if (!p->has_base)
-		return false;
+		return 0;
 	r = tmc_point_get(p->repo, &p->base, ret_point);
-	if (r < 0)
+	if (is_lost(r))
 		r = keep_end_of_stretch(p, ret_point);
+	else if (r < 0)
+		return protection_catalog_failure(r);
+	if (r < 0 && !is_lost(r))
+		return r;
 	if (r < 0)
 		protection_say(p, PROTECTION_INFO, "%s; reading everything", failure_text());
 	else if (!fits(p, ret_point))
@@ -75,16 +86,17 @@ static bool base_is_usable(struct protection *p, struct tmc_point *ret_point)
 		protection_say(p, PROTECTION_INFO, "could not be read as a whole before; reading "
 			       "everything");
 	else
-		return true;
-	return false;
+		return 1;
+	return 0;
 }
 
-bool protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point)
+int protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point)
 {
-	*ret_has_point = base_is_usable(p, ret_point);
-	if (*ret_has_point)
-		return true;
-	*ret_has_point = tmc_point_find(p->repo, "latest", p->live.volume.volume_id, ret_point) == 0 &&
-			 fits(p, ret_point);
-	return false;
+	int r = base_is_usable(p, ret_point);
+
+	*ret_has_point = r > 0;
+	if (r == 0)
+		*ret_has_point = tmc_point_find(p->repo, "latest", p->live.volume.volume_id,
+						ret_point) == 0 && fits(p, ret_point);
+	return r;
 }

@@ -242,8 +242,10 @@ int protection_begin_stretch(struct protection *p)
 	if (r < 0)
 		return r;
 	p->stands = false;
-	b.whole = !protection_find_base(p, &b.parent, &b.has_parent);
-	r = begin_draft(&b);
+	r = protection_find_base(p, &b.parent, &b.has_parent);
+	b.whole = r == 0;
+	if (r >= 0)
+		r = begin_draft(&b);
 	if (r == 0)
 		r = cut(&b);
 	if (r == 0)

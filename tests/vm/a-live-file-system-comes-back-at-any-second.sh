@@ -55,7 +55,7 @@ low=$(json '.intervals[0].first_seq' </tmp/history)
 high=$(json '.intervals[0].last_seq' </tmp/history)
 RANDOM=$SEED
 for round in $(seq "$rounds"); do
-	moment=$((first + (last - first) / 32768 * RANDOM))
+	moment=$((first + (last - first) * RANDOM / 32768))
 	seq=$((low + RANDOM * 32768 % (high - low)))
 	at="@$((moment / 1000000000)).$(printf %09d $((moment % 1000000000)))"
 	case $((round % 3)) in

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
 	unsigned long nr_boundaries, nth;
 	useconds_t pause_us;
 
+	signal(SIGTERM, on_signal);
 	if (argc < 9)
 		errx(2, "see the head of historian.c");
 	h = (struct historian){
@@ -122,7 +123,6 @@ int main(int argc, char **argv)
 	if (pread(h.device, h.model, h.sectors * SECTOR, (off_t)(h.start * SECTOR)) !=
 	    (ssize_t)(h.sectors * SECTOR))
 		err(1, "%s: read", argv[1]);
-	signal(SIGTERM, on_signal);
 	for (nth = 1; !ends && (!nr_boundaries || nth <= nr_boundaries); nth++) {
 		for (uint64_t op = 1 + below(OPS_MAX); op; op--) {
 			if (below(10))
