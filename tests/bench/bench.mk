@@ -6,8 +6,9 @@
 #   make bench-catalog   the catalog beside borg and restic, in CPU seconds; SIZE=
 #   make bench-chunk-size  what the chunk size costs and saves; SIZE=
 #   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
+#   make bench-stream    what the stream costs the agent, and the writers; SIZE=
 
-.PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-deps
+.PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-stream bench-deps
 bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
 
 bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
@@ -28,3 +29,10 @@ bench-index:
 $(B)/bench/index: $(B)/tests/bench/index.o $(B)/tests/unit/synthetic.o $(B)/libunits.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs) -llmdb
+
+bench-stream: vm-product $(B)/bench/stream ; $(Q)tests/bench/stream-run $(B)/bench/stream
+
+stream_parts := recorder recorder_drain recorder_keep record_batch ring chunk_read
+$(B)/bench/stream: $(B)/tests/bench/stream.o $(stream_parts:%=$(B)/agent/%.o) $(B)/libunits.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
