@@ -23,6 +23,7 @@ struct drainer {
 	struct recorder *recorder;
 	struct ring *ring;
 	bool streams;          /* between the cut that starts it and its end */
+	bool hurries;          /* what is in the ring by now is to be sealed */
 	uint64_t unsealed_ns;  /* when the first record came that no seal follows; 0: none */
 };
 
@@ -50,7 +51,6 @@ static uint64_t seal_due_ns(const struct drainer *drainer)
 /* more: the end of what is in the ring has not been seen. */
 static void finish_batch(struct drainer *drainer, struct record_batch *batch, bool more)
 {
-	struct recorder *recorder = drainer->recorder;
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	batch->last_seq = ring_consumed_seq(drainer->ring);
@@ -60,8 +60,9 @@ static void finish_batch(struct drainer *drainer, struct record_batch *batch, bo
 		batch->ends = true;
 		drainer->streams = false;
 	}
-	batch->seal = atomic_exchange(&recorder->hurry, false) ||
+	batch->seal = (drainer->hurries && !more) ||
 		      (drainer->unsealed_ns && now_ns >= seal_due_ns(drainer));
+	drainer->hurries = drainer->hurries && more;
 	if (batch->seal || batch->ends)
 		drainer->unsealed_ns = 0;
 }
@@ -101,6 +102,9 @@ static int round_of(struct drainer *drainer)
 	if (!batch)
 		return 0; /* closed: a failure */
 	record_batch_clear(batch);
+	/* Before the look at the ring: a hurry is about what is there by now. */
+	if (atomic_exchange(&recorder->hurry, false))
+		drainer->hurries = true;
 	more = fill(drainer, batch);
 	if (more < 0)
 		return more;

@@ -307,6 +307,23 @@ static void what_was_recorded_is_durable_after_a_while(void **state)
 	end_scene(scene);
 }
 
+/* More than a batch holds lies in the ring when the hurry begins. */
+static void a_hurry_takes_all_that_is_in_the_ring(void **state)
+{
+	struct scene *scene = make_scene(state);
+
+	start(scene, 3600000000000u, 8u << 20);
+	begin_stretch(scene, 1);
+	module_be_quiet(scene->module, true);
+	for (unsigned int i = 0; i < 3; i++)
+		put(scene, MODULE_WRITE, i * 2000, 1700);
+	recorder_hurry(scene->recorder);
+	wait_until(scene, has_stored, 4);
+	module_be_quiet(scene->module, false);
+	stop(scene);
+	end_scene(scene);
+}
+
 static void a_stretch_ends_with_the_stream_and_another_follows(void **state)
 {
 	struct scene *scene = make_scene(state);
@@ -537,6 +554,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(records_become_the_journals),
 		TEST(what_was_recorded_is_durable_after_a_while),
+		TEST(a_hurry_takes_all_that_is_in_the_ring),
 		TEST(a_stretch_ends_with_the_stream_and_another_follows),
 		TEST(a_stretch_that_begins_ends_the_one_before),
 		TEST(little_memory_only_delays),
