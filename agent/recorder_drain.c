@@ -14,6 +14,7 @@
 #include "common/queue.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <uapi/tidemark.h>
@@ -27,6 +28,12 @@ struct drainer {
 	uint64_t unsealed_ns;  /* when the first record came that no seal follows; 0: none */
 };
 
+static int too_large(const struct ring_record *record)
+{
+	return failure_set(-EPROTO, "ring of the module: a record with %" PRIu32 " bytes of payload "
+			   "makes no sense; this is a bug, please report it", record->payload_bytes);
+}
+
 /* 1: there may be more than the batch can hold. */
 static int fill(struct drainer *drainer, struct record_batch *batch)
 {
@@ -35,7 +42,7 @@ static int fill(struct drainer *drainer, struct record_batch *batch)
 
 	while ((r = ring_peek(drainer->ring, &record)) > 0) {
 		if (!record_batch_add(batch, &record))
-			return 1;
+			return batch->bytes ? 1 : too_large(&record);
 		if (record.type == TIDEMARK_RECORD_CUT && record.flags & TIDEMARK_RECORD_STARTS)
 			drainer->streams = true;
 		ring_consume(drainer->ring);
@@ -106,9 +113,8 @@ static int round_of(struct drainer *drainer)
 	if (atomic_exchange(&recorder->hurry, false))
 		drainer->hurries = true;
 	more = fill(drainer, batch);
-	if (more < 0)
-		return more;
-	finish_batch(drainer, batch, more);
+	/* What came before nonsense is none. */
+	finish_batch(drainer, batch, more != 0);
 	queue_push(batch->bytes || batch->seal || batch->ends ? recorder->full : recorder->empty,
 		   batch);
 	return more;

@@ -488,6 +488,8 @@ static void nonsense_ends_it_with_a_sentence(void **state)
 	static const struct tidemark_record nonsense[] = {
 		{.type = TIDEMARK_RECORD_FLUSH, .seq = 1},
 		{.type = TIDEMARK_RECORD_FLUSH, .record_bytes = 65},
+		{.type = TIDEMARK_RECORD_WRITE, .nr_sectors = 4096, .payload_bytes = 2u << 20},
+		{.type = TIDEMARK_RECORD_PRESERVED, .payload_bytes = 2u << 20},
 		{.type = 0},
 		{.type = TIDEMARK_RECORD_RESCAN + 1},
 		{.type = TIDEMARK_RECORD_WRITE, .nr_sectors = 2, .payload_bytes = 512},
@@ -509,7 +511,7 @@ static void nonsense_ends_it_with_a_sentence(void **state)
 		module_append(scene->module, &nonsense[i], payload);
 		assert_fails(scene, -EPROTO, "ring of the module: ");
 		list_journal(scene, listing);
-		assert_true(listing->nr <= 2);
+		assert_true(listing->nr <= 2 && (i || listing->nr == 2));
 		free(listing);
 		end_scene(scene);
 		remove_tree(((struct fixture *)*state)->path);
