@@ -464,6 +464,33 @@ static void no_instant_is_had_while_a_reread_is_unsettled(void **state)
 	end_scene(scene);
 }
 
+/* What is read by then can be of a write that no record tells. */
+static void a_reread_behind_the_end_of_the_stream_makes_no_instant(void **state)
+{
+	struct scene *scene = make_scene(state);
+	struct model *got = model_create(VOLUME_BYTES, CHUNK);
+	uint64_t stretch;
+
+	start(scene, 3600000000000u, 8u << 20);
+	begin_stretch(scene, 1);
+	stretch = status_of(scene).stretch;
+	put(scene, MODULE_WRITE, 0, 100);
+	recorder_hurry(scene->recorder);
+	wait_until(scene, has_stored, 2);
+	module_be_quiet(scene->module, true);
+	put(scene, MODULE_FAILING_WRITE, 40, 100);
+	module_lose_stream(scene->module);
+	put(scene, MODULE_WRITE, 40, 100);
+	module_be_quiet(scene->module, false);
+	wait_until(scene, has_ended, 1);
+	stop(scene);
+	make_zero_point(scene, stretch, FIRST_SEQ);
+	assert_success(extract(scene, FIRST_SEQ + 1, got));
+	assert_int_equal(extract(scene, FIRST_SEQ + 3, got), -ENOENT);
+	model_destroy(got);
+	end_scene(scene);
+}
+
 /* ----------------------------------------------------------------------- failures */
 
 /* Until it has failed; then it is stopped. */
@@ -563,6 +590,7 @@ int main(void)
 		TEST(what_is_in_the_ring_is_kept_at_the_end),
 		TEST(a_failed_write_is_read_again),
 		TEST(no_instant_is_had_while_a_reread_is_unsettled),
+		TEST(a_reread_behind_the_end_of_the_stream_makes_no_instant),
 		TEST(nonsense_ends_it_with_a_sentence),
 		TEST(a_volume_that_goes_away_ends_it),
 		TEST(a_repository_that_fails_ends_it),
