@@ -56,8 +56,8 @@ agent_src := $(sort $(wildcard agent/*.c restore/*.c))
 cli_src   := $(sort $(wildcard cli/*.c))
 daemon_src := $(sort $(wildcard daemon/*.c))
 unit_src  := $(sort $(wildcard tests/unit/test-*.c))
-unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c tests/unit/imitated_module.c,\
-		$(wildcard tests/unit/*.c))
+imitated_src := $(wildcard tests/unit/imitated_*.c)
+unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c $(imitated_src),$(wildcard tests/unit/*.c))
 
 lib_obj   := $(lib_src:%.c=$(B)/%.o)
 agent_obj := $(agent_src:%.c=$(B)/%.o)
@@ -173,7 +173,7 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection): $(B)/asan/tests/unit/imitated_module.o
+$(addprefix $(B)/unit/test-,recorder protection): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
@@ -215,4 +215,4 @@ clean:
 
 -include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj))
 -include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src) \
-	   tests/unit/imitated_module.c)
+	   $(imitated_src))

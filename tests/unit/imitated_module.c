@@ -61,7 +61,7 @@ struct module {
 	uint32_t *landing;       /* by chunk: writes in flight */
 	uint64_t epoch, cut_seq, start_cut_seq, start_epoch;
 	bool cut_is_open, streams, stands;
-	unsigned int nr_waiting, nr_channels, nr_commits;
+	unsigned int nr_waiting, nr_channels;
 	uint8_t base[MODULE_BASE_BYTES];
 };
 
@@ -251,7 +251,7 @@ static short events_of(struct channel *channel)
 		die("eventfd");
 	if (channel->published != consumed && !channel->quiet)
 		events |= POLLIN;
-	if (channel->producer.stream_state == TIDEMARK_STREAM_BEHIND)
+	if (channel->producer.stream_state == TIDEMARK_STREAM_BEHIND && !channel->quiet)
 		events |= POLLPRI;
 	return channel->gone ? POLLHUP : events;
 }
@@ -682,7 +682,6 @@ static int commit(struct channel *channel, uint64_t epoch, const uint8_t *base)
 	module->cut_is_open = false;
 	if (module->streams && epoch == module->start_epoch)
 		module->stands = true;
-	module->nr_commits++;
 	memcpy(module->base, base, sizeof(module->base));
 	return 0;
 }
@@ -693,7 +692,10 @@ int channel_commit(struct channel *channel, uint64_t epoch,
 	struct module *module = channel->module;
 	uint8_t *leaves = calloc(module->nr_chunks, 1);
 	uint8_t *content = malloc(module->options.volume_bytes);
-	struct module_commit told = {.base = base, .leaves = leaves, .content = content};
+	struct module_commit told = {
+		.base = base, .leaves = leaves, .content = content,
+		.bytes = module->options.volume_bytes,
+	};
 	int r = prepare_commit(channel, epoch, leaves, content);
 
 	if (r == 0 && module->options.committing)
@@ -785,6 +787,8 @@ void module_lose_stream(struct module *module)
 void module_be_quiet(struct module *module, bool quiet)
 {
 	LOCK_SCOPE(&module->lock);
+	if (!module->channel)
+		return;
 	module->channel->quiet = quiet;
 	wake(module->channel);
 }
@@ -819,16 +823,16 @@ bool module_is_streaming(struct module *module)
 	return module->streams;
 }
 
+bool module_stands(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	return module->stands;
+}
+
 unsigned int module_nr_channels(struct module *module)
 {
 	LOCK_SCOPE(&module->lock);
 	return module->nr_channels;
-}
-
-unsigned int module_nr_commits(struct module *module)
-{
-	LOCK_SCOPE(&module->lock);
-	return module->nr_commits;
 }
 
 void module_get_base(struct module *module, uint8_t ret_base[MODULE_BASE_BYTES])

@@ -28,6 +28,7 @@ struct module_commit {
 	const uint8_t *base;
 	const uint8_t *leaves;  /* by chunk: it leaves the dirty set, and nothing is in flight there */
 	const uint8_t *content; /* of the volume; right for the chunks that leave */
+	uint64_t bytes;
 };
 
 struct module_options {
@@ -73,7 +74,7 @@ void module_break(struct module *module, enum module_fault fault);
 /* The stream is behind, as if a write had found no room. */
 void module_lose_stream(struct module *module);
 
-/* Nobody is told of records until this is called with false. */
+/* Nobody is told of records, nor of the stream's end, until this is called with false. */
 void module_be_quiet(struct module *module, bool quiet);
 
 /* A record as it stands, but for its seq and size where these are 0. */
@@ -84,8 +85,9 @@ uint64_t module_dirty_chunks(struct module *module);
 bool module_is_dirty(struct module *module, uint64_t chunk);
 uint64_t module_last_seq(struct module *module);
 bool module_is_streaming(struct module *module);
+/* The stream is on, and the cut that began it has been committed. */
+bool module_stands(struct module *module);
 unsigned int module_nr_channels(struct module *module); /* opened so far */
-unsigned int module_nr_commits(struct module *module);
 void module_get_base(struct module *module, uint8_t ret_base[MODULE_BASE_BYTES]);
 /* Nothing is dirty, as after an ordinary backup. No channel is open. */
 void module_set_base(struct module *module, const uint8_t base[MODULE_BASE_BYTES]);
