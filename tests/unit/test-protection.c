@@ -361,6 +361,7 @@ static void check_end(struct scene *scene, uint64_t bytes)
 	assert_success(look_at(repo, &when, data));
 	module_read(scene->module, 0, bytes / SECTOR, volume);
 	assert_memory_equal(data, volume, bytes);
+	assert_int_equal(module_dirty_chunks(scene->module), 0);
 	module_get_base(scene->module, base);
 	assert_int_equal(seq_of_base(repo, base), when.seq);
 	assert_int_equal(scene->nr_lies, 0);
