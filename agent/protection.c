@@ -229,6 +229,7 @@ static int follow_stretches(struct protection *p)
 			protection_say(p, PROTECTION_WARNING, "the stream has a gap: the ring was full; "
 				       "reading again what was written meanwhile");
 			LOCK_SCOPE(&p->lock);
+			p->status.state = PROTECTION_STARTING;
 			p->status.nr_gaps++;
 		}
 	} while (r == 0 || r == -EAGAIN);

@@ -427,6 +427,28 @@ static void a_second_start_reads_what_was_written_meanwhile(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+static void a_gap_costs_what_was_written_in_it(void **state)
+{
+	struct scene *scene = *state;
+	struct protection_status status;
+
+	start(scene);
+	wait_for_streaming(scene);
+	begin_writing(scene, 4);
+	for (unsigned int i = 0; i < 3; i++) {
+		usleep(200000);
+		module_lose_stream(scene->module);
+		status = wait_until(scene, had_gaps, i + 1);
+		assert_true(status.scan_bytes < VOLUME_BYTES / 4);
+		assert_true(module_is_streaming(scene->module));
+	}
+	usleep(200000);
+	promise_everything(scene);
+	end_well(scene);
+	check_marks(scene, 20);
+	check_end(scene, VOLUME_BYTES);
+}
+
 /* The ring holds a few writes, and whoever finds no room waits 2 ms. */
 static void a_ring_that_is_too_small_makes_gaps_and_no_lies(void **state)
 {
@@ -630,6 +652,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_volume_is_protected_from_the_first_scan_on),
 		TEST(a_second_start_reads_what_was_written_meanwhile),
+		TEST(a_gap_costs_what_was_written_in_it),
 		TEST(a_ring_that_is_too_small_makes_gaps_and_no_lies),
 		TEST(the_stream_can_be_lost_while_it_scans),
 		TEST(writes_that_fail_are_read_again),
