@@ -210,6 +210,11 @@ static bool has_scanned(const struct protection_status *status, uint64_t bytes)
 	return status->state == PROTECTION_SCANNING && status->scanned_bytes >= bytes;
 }
 
+static bool is_durable_since(const struct protection_status *status, uint64_t time_ns)
+{
+	return status->state == PROTECTION_STREAMING && status->durable_ns >= time_ns;
+}
+
 static struct protection_status wait_until(struct scene *scene,
 					   bool (*done)(const struct protection_status *status,
 							uint64_t value), uint64_t value)
@@ -516,7 +521,59 @@ static void writes_that_fail_are_read_again(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+static void what_is_said_to_be_durable_is(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t before_ns, told_ns;
+
+	start(scene);
+	wait_for_streaming(scene);
+	module_be_quiet(scene->module, true);
+	touch(scene, 5, 1);
+	before_ns = clock_ns(CLOCK_REALTIME);
+	usleep(1300000);
+	told_ns = status_of(scene).durable_ns;
+	assert_true(told_ns < before_ns);
+	module_be_quiet(scene->module, false);
+	wait_until(scene, is_durable_since, before_ns);
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
 /* ------------------------------------------------------------------- dying agents */
+
+/* As a killed one: nothing more becomes durable. */
+static void kill_agent(struct scene *scene, unsigned int *seed)
+{
+	bool drops = rand_r(seed) % 2;
+
+	if (drops)
+		take_repository_away(scene);
+	promise(scene, scene->start_ns, status_of(scene).durable_ns);
+	module_break(scene->module, rand_r(seed) % 2 ? MODULE_GONE : MODULE_NONSENSE);
+	stop(scene);
+	if (drops)
+		bring_repository_back(scene);
+}
+
+static void agents_that_die_lose_nothing_that_was_durable(void **state)
+{
+	struct scene *scene = *state;
+	unsigned int seed = 8;
+
+	scene->settings.points_ns = 60 * MS;
+	begin_writing(scene, 9);
+	for (unsigned int i = 0; i < 30; i++) {
+		start(scene);
+		if (i % 3 == 0)
+			wait_for_streaming(scene);
+		usleep((useconds_t)rand_r(&seed) % 120000);
+		kill_agent(scene, &seed);
+	}
+	end_well(scene);
+	check_marks(scene, 10);
+	check_end(scene, VOLUME_BYTES);
+}
 
 static void the_repository_goes_away_and_comes_back(void **state)
 {
@@ -656,6 +713,8 @@ int main(void)
 		TEST(a_ring_that_is_too_small_makes_gaps_and_no_lies),
 		TEST(the_stream_can_be_lost_while_it_scans),
 		TEST(writes_that_fail_are_read_again),
+		TEST(what_is_said_to_be_durable_is),
+		TEST(agents_that_die_lose_nothing_that_was_durable),
 		TEST(the_repository_goes_away_and_comes_back),
 		TEST(a_base_that_nobody_knows_means_that_all_is_read),
 		TEST(the_base_of_another_repository_is_none),
