@@ -502,6 +502,41 @@ static void the_stream_can_be_lost_while_it_scans(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+/* Nothing has told the agent of the hole when the scan reads what no record tells. */
+static void what_is_read_behind_a_hole_is_no_instant(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_when when = {.kind = TMC_WHEN_SEQ};
+	uint8_t *before = malloc(VOLUME_BYTES), *data = malloc(VOLUME_BYTES);
+	struct protection_status status;
+	struct tmc_repo *repo;
+	int r;
+
+	touch(scene, 0, 4);
+	touch(scene, NR_CHUNKS - 4, 4);
+	module_read(scene->module, 0, VOLUME_BYTES / SECTOR, before);
+	scene->settings.scan_bytes_per_second = 4u << 20;
+	start(scene);
+	status = wait_until(scene, has_scanned, 2u << 20);
+	when.seq = status.recorder.first_seq;
+	module_be_quiet(scene->module, true);
+	module_lose_stream(scene->module);
+	touch(scene, NR_CHUNKS - 8, 8);
+	usleep(1300000);
+	module_be_quiet(scene->module, false);
+	scene->settings.scan_bytes_per_second = 0;
+	end_well(scene);
+	repo = open_repo(scene);
+	r = look_at(repo, &when, data);
+	assert_true(r == 0 || r == -ENOENT);
+	if (r == 0)
+		assert_memory_equal(data, before, VOLUME_BYTES);
+	tmc_repo_close(repo);
+	check_end(scene, VOLUME_BYTES);
+	free(before);
+	free(data);
+}
+
 static void writes_that_fail_are_read_again(void **state)
 {
 	struct scene *scene = *state;
@@ -712,6 +747,7 @@ int main(void)
 		TEST(a_gap_costs_what_was_written_in_it),
 		TEST(a_ring_that_is_too_small_makes_gaps_and_no_lies),
 		TEST(the_stream_can_be_lost_while_it_scans),
+		TEST(what_is_read_behind_a_hole_is_no_instant),
 		TEST(writes_that_fail_are_read_again),
 		TEST(what_is_said_to_be_durable_is),
 		TEST(agents_that_die_lose_nothing_that_was_durable),
