@@ -173,7 +173,12 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection guards): $(imitated_src:%.c=$(B)/asan/%.o)
+
+# Those of the daemon.
+$(addprefix $(B)/unit/test-,config guards): more_libs := $(shell pkg-config --libs $(daemon_pkgs))
+$(B)/unit/test-config: $(B)/asan/daemon/config.o
+$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
@@ -215,4 +220,4 @@ clean:
 
 -include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj))
 -include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src) \
-	   $(imitated_src))
+	   $(imitated_src) $(daemon_src) $(cli_src))

@@ -76,25 +76,26 @@ static uint64_t size(cfg_t *section, const char *name)
 	return bytes;
 }
 
-static int bad_volume(const char *path, const char *name, const char *what)
+/* The line is that of its end. */
+static int bad_volume(const char *path, cfg_t *section, const char *what)
 {
-	return failure_set(-EINVAL, "%s: volume \"%s\": %s", path, name, what);
+	return failure_set(-EINVAL, "%s, line %d: volume \"%s\": %s", path, section->line,
+			   cfg_title(section), what);
 }
 
 static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 		       struct protection_settings *volume)
 {
-	const char *name = cfg_title(section);
 	const char *repository = cfg_getstr(section, "repository");
 
 	if (!repository)
 		repository = cfg_getstr(top, "repository");
 	if (!repository)
-		return bad_volume(path, name, "has no repository; name one, in it or above");
+		return bad_volume(path, section, "has no repository; name one, in it or above");
 	if (!cfg_getstr(section, "device"))
-		return bad_volume(path, name, "has no device");
+		return bad_volume(path, section, "has no device");
 	*volume = (struct protection_settings){
-		.name = strdup(name),
+		.name = strdup(cfg_title(section)),
 		.device = strdup(cfg_getstr(section, "device")),
 		.repository = strdup(repository),
 		.rpo_ns = duration(section, "rpo"),
@@ -106,21 +107,21 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 	if (!volume->name || !volume->device || !volume->repository)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	if (volume->rpo_ns < RPO_NS_MIN)
-		return bad_volume(path, name, "rpo is at least 1s");
+		return bad_volume(path, section, "rpo is at least 1s");
 	if (volume->memory_bytes < MEMORY_MIN)
-		return bad_volume(path, name, "memory is at least 8M");
+		return bad_volume(path, section, "memory is at least 8M");
 	return 0;
 }
 
-static int check_unlike(const char *path, const struct config *config, size_t nth)
+static int check_unlike(const char *path, cfg_t *section, const struct config *config, size_t nth)
 {
 	const struct protection_settings *volume = &config->volumes[nth];
 
 	for (size_t i = 0; i < nth; i++) {
 		if (strcmp(config->volumes[i].name, volume->name) == 0)
-			return bad_volume(path, volume->name, "is there twice");
+			return bad_volume(path, section, "is there twice");
 		if (strcmp(config->volumes[i].device, volume->device) == 0)
-			return bad_volume(path, volume->name, "has the device of another one");
+			return bad_volume(path, section, "has the device of another one");
 	}
 	return 0;
 }
@@ -135,11 +136,11 @@ static int take_all(const char *path, cfg_t *top, struct config *config)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	while (r == 0 && config->nr_volumes < nr) {
 		size_t nth = config->nr_volumes++;
+		cfg_t *section = cfg_getnsec(top, "volume", (unsigned int)nth);
 
-		r = take_volume(path, top, cfg_getnsec(top, "volume", (unsigned int)nth),
-				&config->volumes[nth]);
+		r = take_volume(path, top, section, &config->volumes[nth]);
 		if (r == 0)
-			r = check_unlike(path, config, nth);
+			r = check_unlike(path, section, config, nth);
 	}
 	return r;
 }
