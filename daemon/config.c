@@ -117,12 +117,9 @@ static int check_unlike(const char *path, cfg_t *section, const struct config *c
 {
 	const struct protection_settings *volume = &config->volumes[nth];
 
-	for (size_t i = 0; i < nth; i++) {
-		if (strcmp(config->volumes[i].name, volume->name) == 0)
-			return bad_volume(path, section, "is there twice");
+	for (size_t i = 0; i < nth; i++)
 		if (strcmp(config->volumes[i].device, volume->device) == 0)
 			return bad_volume(path, section, "has the device of another one");
-	}
 	return 0;
 }
 
@@ -176,7 +173,7 @@ int config_read(const char *path, struct config *ret_config)
 	};
 	cfg_opt_t options[] = {
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
-		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE),
+		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
 	};
 	struct config config = {0};

@@ -82,6 +82,8 @@ static const struct mistake mistakes[] = {
 	{"repository = /r\nvolume a { device = \"/d }\n", 3, ""},
 	{"repository = /r\nvolume a { device }\n", 2, ""},
 	{"repository\n", 2, ""},
+	{"repository = /r\nvolume a { device = /d }\n\nvolume a { device = /e }\n", 4,
+	 "duplicate title 'a'"},
 	{"repository = /r\nvolume a { device = /d }\n\nvolume b {\ndevice = /d }\n", 5,
 	 "volume \"b\": has the device of another one"},
 };
