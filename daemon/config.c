@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ACKNOWLEDGE_NS 10000000000u
@@ -142,22 +143,34 @@ static int take_all(const char *path, cfg_t *top, struct config *config)
 	return r;
 }
 
-static int parse(const char *path, cfg_t *top)
+/* libconfuse ends the process when it cannot read what it could open: a directory. */
+static int open_config(const char *path, FILE **ret_file)
 {
+	FILE *file = fopen(path, "re");
+	struct stat st;
+
+	if (!file)
+		return failure_set(-errno, "%s: %s", path, strerror(errno));
+	if (fstat(fileno(file), &st) < 0 || S_ISDIR(st.st_mode)) {
+		fclose(file);
+		return failure_set(-EISDIR, "%s: is a directory", path);
+	}
+	*ret_file = file;
+	return 0;
+}
+
+static int parse(const char *path, FILE *file, cfg_t *top)
+{
+	top->filename = strdup(path);
 	complaint[0] = '\0';
 	cfg_set_error_function(top, complain);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|points" : "volume|rpo", check_duration);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
-	switch (cfg_parse(top, path)) {
-	case CFG_SUCCESS:
+	if (cfg_parse_fp(top, file) == CFG_SUCCESS)
 		return 0;
-	case CFG_FILE_ERROR:
-		return failure_set(errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
-	default:
-		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
-	}
+	return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
 }
 
 int config_read(const char *path, struct config *ret_config)
@@ -177,15 +190,19 @@ int config_read(const char *path, struct config *ret_config)
 		CFG_END(),
 	};
 	struct config config = {0};
-	cfg_t *top = cfg_init(options, CFGF_NONE);
-	int r;
+	FILE *file = NULL;
+	int r = open_config(path, &file);
+	cfg_t *top;
 
-	if (!top)
-		return failure_set(-ENOMEM, "%s: out of memory", path);
-	r = parse(path, top);
+	if (r < 0)
+		return r;
+	top = cfg_init(options, CFGF_NONE);
+	r = top ? parse(path, file, top) : failure_set(-ENOMEM, "%s: out of memory", path);
+	fclose(file);
 	if (r == 0)
 		r = take_all(path, top, &config);
-	cfg_free(top);
+	if (top)
+		cfg_free(top);
 	if (r < 0) {
 		config_clear(&config);
 		return r;

@@ -116,6 +116,8 @@ static void a_config_that_is_not_there_is_named(void **state)
 
 	assert_int_equal(config_read(fixture->path, &config), -ENOENT);
 	assert_non_null(strstr(failure_text(), fixture->path));
+	assert_int_equal(config_read(fixture->directory, &config), -EISDIR);
+	assert_non_null(strstr(failure_text(), fixture->directory));
 }
 
 static void each_difference_of_a_volume_counts(void **state)
