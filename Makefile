@@ -56,7 +56,8 @@ agent_src := $(sort $(wildcard agent/*.c restore/*.c))
 cli_src   := $(sort $(wildcard cli/*.c))
 daemon_src := $(sort $(wildcard daemon/*.c))
 unit_src  := $(sort $(wildcard tests/unit/test-*.c))
-unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c,$(wildcard tests/unit/*.c))
+imitated_src := $(wildcard tests/unit/imitated_*.c)
+unit_aid_src := $(filter-out $(unit_src) tests/unit/outside.c $(imitated_src),$(wildcard tests/unit/*.c))
 
 lib_obj   := $(lib_src:%.c=$(B)/%.o)
 agent_obj := $(agent_src:%.c=$(B)/%.o)
@@ -167,8 +168,17 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(unit_lib)
 
 define link_unit
 $(call say,LINK,$@)
-$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $^ $(libs) -lcmocka
+$(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) $(more_libs) \
+  -lcmocka
 endef
+
+# The functions of the agent that tests/unit/imitated_module.c has are taken from there.
+$(addprefix $(B)/unit/test-,recorder protection guards): $(imitated_src:%.c=$(B)/asan/%.o)
+
+# Those of the daemon.
+$(addprefix $(B)/unit/test-,config guards): more_libs := $(shell pkg-config --libs $(daemon_pkgs))
+$(B)/unit/test-config: $(B)/asan/daemon/config.o
+$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
@@ -209,4 +219,5 @@ clean:
 	rm -rf $(B)
 
 -include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj))
--include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src))
+-include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src) \
+	   $(imitated_src) $(daemon_src) $(cli_src))

@@ -71,16 +71,30 @@ int protection_check_stop(struct protection *p)
 	return is_to_stop(p, 0) ? failure_set(-ECANCELED, "told to stop") : 0;
 }
 
-/* Up to when all is durable, as far as was looked: a seq and the time when it was the latest. */
-static void note_durable(struct protection *p, const struct recorder_status *recorder)
+/* Where the stream is on at a later time, every write of before it has a place in the ring. */
+static void make_promise(struct protection *p)
 {
-	if (recorder->durable_seq >= p->looked_seq) {
-		p->status.durable_ns = p->looked_ns;
-		p->looked_seq = recorder->seq;
-		p->looked_ns = clock_ns(CLOCK_REALTIME);
-	}
-	if (recorder->durable_seq == recorder->seq)
-		p->status.durable_ns = clock_ns(CLOCK_REALTIME);
+	struct protection_promise promise = {.time_ns = clock_ns(CLOCK_REALTIME)};
+
+	if (p->stands && ring_stream_is_on(channel_ring(p->live.channel)) &&
+	    channel_last_seq(p->live.channel, &promise.module_seq) == 0)
+		p->promise = promise;
+}
+
+/* The time up to which everything has become durable; 0: nothing new. */
+static uint64_t keep_promise(struct protection *p, const struct recorder_status *recorder)
+{
+	uint64_t time_ns;
+
+	if (!p->promise.time_ns)
+		make_promise(p);
+	time_ns = p->promise.time_ns;
+	if (time_ns && !p->promise.seq && recorder->module_seq >= p->promise.module_seq)
+		p->promise.seq = recorder->seq;
+	if (!p->promise.seq || recorder->durable_seq < p->promise.seq)
+		return 0;
+	p->promise = (struct protection_promise){0};
+	return time_ns;
 }
 
 /* The recorder's failures and the status are looked at by whoever waits. */
@@ -91,14 +105,17 @@ int protection_wait(struct protection *p, uint64_t timeout_ns)
 		{.fd = recorder_event_fd(p->recorder), .events = POLLIN},
 	};
 	struct recorder_status recorder;
+	uint64_t durable_ns;
 	int r;
 
 	if (poll(fds, 2, (int)(timeout_ns / 1000000 + 1)) < 0 && errno != EINTR)
 		return failure_set(-errno, "poll: %s", strerror(errno));
 	recorder_get_status(p->recorder, &recorder);
+	durable_ns = keep_promise(p, &recorder);
 	{
 		LOCK_SCOPE(&p->lock);
-		note_durable(p, &recorder);
+		if (durable_ns)
+			p->status.durable_ns = durable_ns;
 		p->status.recorder = recorder;
 	}
 	r = recorder_failure(p->recorder);
@@ -219,6 +236,7 @@ static void close_all(struct protection *p)
 		recorder_stop(p->recorder);
 	p->recorder = NULL;
 	p->cut_epoch = 0;
+	p->promise = (struct protection_promise){0};
 	live_volume_close(&p->live);
 	if (p->journal_repo)
 		tmc_repo_close(p->journal_repo);
@@ -240,6 +258,7 @@ static int follow_stretches(struct protection *p)
 			protection_say(p, PROTECTION_WARNING, "the stream has a gap: the ring was full; "
 				       "reading again what was written meanwhile");
 			LOCK_SCOPE(&p->lock);
+			p->status.state = PROTECTION_STARTING;
 			p->status.nr_gaps++;
 		}
 	} while (r == 0 || r == -EAGAIN);

@@ -46,7 +46,7 @@ struct protection_status {
 	uint64_t scan_bytes;     /* to be read by the scan */
 	uint64_t scanned_bytes;
 	struct recorder_status recorder;
-	uint64_t durable_ns;     /* CLOCK_REALTIME up to which everything is durable */
+	uint64_t durable_ns;     /* CLOCK_REALTIME: every instant up to then is durable; 0: none */
 	struct tmc_id point;     /* the latest; zero: none by this process */
 	uint64_t point_ns;
 	uint64_t nr_gaps;
@@ -70,6 +70,13 @@ const char *protection_state_name(enum protection_state state);
 
 /* ------------------------------------------------ what the parts of it share */
 
+/* What is durable when the records are that had a place in the ring at a time. */
+struct protection_promise {
+	uint64_t time_ns;    /* CLOCK_REALTIME; 0: none is on its way */
+	uint64_t module_seq; /* of the latest of them */
+	uint64_t seq;        /* the journal's, once it has them; 0: not yet */
+};
+
 struct protection {
 	struct protection_settings *settings; /* constant, and ours */
 	void (*say)(const struct protection_settings *settings, enum protection_event event,
@@ -88,11 +95,10 @@ struct protection {
 	bool stands;              /* the stretch has a point and the module's first commit */
 	bool has_scan_points;     /* there may be some that exact ones are to replace */
 	struct scan_progress scan;
+	struct protection_promise promise;
 	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as is the next */
 	uint64_t next_cut_ns;
 	uint64_t cut_epoch;       /* of an open cut; 0: none */
-	uint64_t looked_seq;      /* the latest record at looked_ns, CLOCK_REALTIME */
-	uint64_t looked_ns;
 };
 
 void protection_say(struct protection *p, enum protection_event event, const char *format, ...)

@@ -120,27 +120,36 @@ int protection_follow(struct protection *p)
 	return r;
 }
 
-/*
- * One cut more, so that only what is written after it has to be read by who comes next. It is
- * worth some seconds, not more: without it a little more is read.
- */
-void protection_settle(struct protection *p)
+/* True: the open cut has been committed. */
+static bool settle_cut(struct protection *p, uint64_t end_ns)
 {
-	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS_MAX;
-	struct recorder_status recorder;
 	struct timespec nap = {.tv_nsec = 20000000};
+	struct recorder_status recorder;
 
-	recorder_get_status(p->recorder, &recorder);
-	if (recorder.state != RECORDER_RECORDING || !p->stands)
-		return;
-	if (!p->cut_epoch && begin_cut(p) < 0)
-		return;
 	do {
 		recorder_hurry(p->recorder);
 		nanosleep(&nap, NULL);
 		recorder_get_status(p->recorder, &recorder);
 	} while (!cut_is_durable(p, &recorder) && recorder.state == RECORDER_RECORDING &&
 		 clock_ns(CLOCK_MONOTONIC) < end_ns);
-	if (cut_is_durable(p, &recorder))
-		protection_end_cut(p, &recorder.durable_segment);
+	return cut_is_durable(p, &recorder) &&
+	       protection_end_cut(p, &recorder.durable_segment) == 0;
+}
+
+/*
+ * One cut more than the one that may be open, so that only what is written after it has to be
+ * read by who comes next. It is worth some seconds, not more: without it a little more is read.
+ */
+void protection_settle(struct protection *p)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS_MAX;
+	struct recorder_status recorder;
+
+	recorder_get_status(p->recorder, &recorder);
+	if (recorder.state != RECORDER_RECORDING || !p->stands)
+		return;
+	if (p->cut_epoch && !settle_cut(p, end_ns))
+		return;
+	if (begin_cut(p) == 0)
+		settle_cut(p, end_ns);
 }

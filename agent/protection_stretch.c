@@ -29,6 +29,11 @@ struct beginning {
 	uint64_t settles_seq;
 };
 
+static int stream_has_ended(void)
+{
+	return failure_set(-EAGAIN, "the stream has ended");
+}
+
 /* The recorder is in the stretch that this one began, and no hole has come since. */
 static int check_stretch(struct beginning *b)
 {
@@ -38,7 +43,7 @@ static int check_stretch(struct beginning *b)
 	recorder_get_status(p->recorder, &recorder);
 	if (recorder.nr_stretches == b->nr_before + 1 && recorder.state == RECORDER_RECORDING)
 		return 0;
-	return failure_set(-EAGAIN, "the stream has ended");
+	return stream_has_ended();
 }
 
 static int keep_on(void *context)
@@ -154,7 +159,11 @@ static int scan(struct beginning *b)
 	return r;
 }
 
-/* All records that a read can have run into are in the journal, and durable. */
+/*
+ * All records that a read can have run into are in the journal, and durable. The stream has to
+ * be on behind the last read, for the recorder is told of its end later; what ends it from then
+ * on is in no read.
+ */
 static int wait_until_settled(struct beginning *b)
 {
 	struct protection *p = b->p;
@@ -162,6 +171,8 @@ static int wait_until_settled(struct beginning *b)
 	uint64_t last_seq = 0;
 	int r = channel_last_seq(p->live.channel, &last_seq);
 
+	if (r == 0 && !ring_stream_is_on(channel_ring(p->live.channel)))
+		r = stream_has_ended();
 	while (r == 0) {
 		recorder_get_status(p->recorder, &recorder);
 		if (!b->settles_seq && recorder.module_seq >= last_seq)
@@ -170,8 +181,6 @@ static int wait_until_settled(struct beginning *b)
 			return 0;
 		recorder_hurry(p->recorder);
 		r = protection_wait(p, LOOK_AGAIN_NS);
-		if (r == 0)
-			r = check_stretch(b);
 	}
 	return r;
 }

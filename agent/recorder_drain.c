@@ -14,6 +14,7 @@
 #include "common/queue.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <uapi/tidemark.h>
@@ -23,8 +24,15 @@ struct drainer {
 	struct recorder *recorder;
 	struct ring *ring;
 	bool streams;          /* between the cut that starts it and its end */
+	bool hurries;          /* what is in the ring by now is to be sealed */
 	uint64_t unsealed_ns;  /* when the first record came that no seal follows; 0: none */
 };
+
+static int too_large(const struct ring_record *record)
+{
+	return failure_set(-EPROTO, "ring of the module: a record with %" PRIu32 " bytes of payload "
+			   "makes no sense; this is a bug, please report it", record->payload_bytes);
+}
 
 /* 1: there may be more than the batch can hold. */
 static int fill(struct drainer *drainer, struct record_batch *batch)
@@ -34,7 +42,7 @@ static int fill(struct drainer *drainer, struct record_batch *batch)
 
 	while ((r = ring_peek(drainer->ring, &record)) > 0) {
 		if (!record_batch_add(batch, &record))
-			return 1;
+			return batch->bytes ? 1 : too_large(&record);
 		if (record.type == TIDEMARK_RECORD_CUT && record.flags & TIDEMARK_RECORD_STARTS)
 			drainer->streams = true;
 		ring_consume(drainer->ring);
@@ -50,7 +58,6 @@ static uint64_t seal_due_ns(const struct drainer *drainer)
 /* more: the end of what is in the ring has not been seen. */
 static void finish_batch(struct drainer *drainer, struct record_batch *batch, bool more)
 {
-	struct recorder *recorder = drainer->recorder;
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	batch->last_seq = ring_consumed_seq(drainer->ring);
@@ -60,8 +67,9 @@ static void finish_batch(struct drainer *drainer, struct record_batch *batch, bo
 		batch->ends = true;
 		drainer->streams = false;
 	}
-	batch->seal = atomic_exchange(&recorder->hurry, false) ||
+	batch->seal = (drainer->hurries && !more) ||
 		      (drainer->unsealed_ns && now_ns >= seal_due_ns(drainer));
+	drainer->hurries = drainer->hurries && more;
 	if (batch->seal || batch->ends)
 		drainer->unsealed_ns = 0;
 }
@@ -101,10 +109,12 @@ static int round_of(struct drainer *drainer)
 	if (!batch)
 		return 0; /* closed: a failure */
 	record_batch_clear(batch);
+	/* Before the look at the ring: a hurry is about what is there by now. */
+	if (atomic_exchange(&recorder->hurry, false))
+		drainer->hurries = true;
 	more = fill(drainer, batch);
-	if (more < 0)
-		return more;
-	finish_batch(drainer, batch, more);
+	/* What came before nonsense is none. */
+	finish_batch(drainer, batch, more != 0);
 	queue_push(batch->bytes || batch->seal || batch->ends ? recorder->full : recorder->empty,
 		   batch);
 	return more;

@@ -7,7 +7,8 @@
  * its sectors need.
  *
  * After a reread instants are not to be had before all records are in that the module had
- * numbered when the read returned (docs/journal.md): until then each segment says so.
+ * numbered when the read returned (docs/journal.md): until then each segment says so. Where
+ * the stream has ended meanwhile none is had any more.
  */
 #include "agent/recorder.h"
 #include "agent/record_batch.h"
@@ -170,6 +171,9 @@ static int reread(struct keeper *keeper, const struct ring_record *rescan)
 	}
 	if (r == 0)
 		r = channel_last_seq(recorder->request.channel, &keeper->unsettled_until);
+	/* What was read may be of a write that no record tells: it settles never. */
+	if (!ring_stream_is_on(channel_ring(recorder->request.channel)))
+		keeper->unsettled_until = UINT64_MAX;
 	LOCK_SCOPE(&recorder->lock);
 	recorder->status.nr_rereads++;
 	return r;

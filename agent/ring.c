@@ -89,10 +89,14 @@ uint64_t ring_consumed_seq(const struct ring *ring)
 	return ring->next_seq - 1;
 }
 
+bool ring_stream_is_on(const struct ring *ring)
+{
+	return __atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE) == TIDEMARK_STREAM_ON;
+}
+
 bool ring_stream_has_ended(const struct ring *ring)
 {
-	const struct tidemark_ring_producer *producer = ring->producer;
-
-	return __atomic_load_n(&producer->stream_state, __ATOMIC_ACQUIRE) != TIDEMARK_STREAM_ON &&
-	       ring_consumed_seq(ring) >= __atomic_load_n(&producer->stream_last_seq, __ATOMIC_RELAXED);
+	return !ring_stream_is_on(ring) &&
+	       ring_consumed_seq(ring) >=
+		       __atomic_load_n(&ring->producer->stream_last_seq, __ATOMIC_RELAXED);
 }

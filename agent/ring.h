@@ -54,6 +54,12 @@ bool ring_cut_is_lost(const struct ring *ring);
 /** Of the record that was consumed last; 0: none. */
 uint64_t ring_consumed_seq(const struct ring *ring);
 
+/**
+ * Every write that was submitted by now has a record, and has had one since the stream began.
+ * From any thread.
+ */
+bool ring_stream_is_on(const struct ring *ring);
+
 /** The stream is off or behind, and every record that it had has been consumed. */
 bool ring_stream_has_ended(const struct ring *ring);
 

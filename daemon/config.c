@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ACKNOWLEDGE_NS 10000000000u
@@ -76,25 +77,26 @@ static uint64_t size(cfg_t *section, const char *name)
 	return bytes;
 }
 
-static int bad_volume(const char *path, const char *name, const char *what)
+/* The line is that of its end. */
+static int bad_volume(const char *path, cfg_t *section, const char *what)
 {
-	return failure_set(-EINVAL, "%s: volume \"%s\": %s", path, name, what);
+	return failure_set(-EINVAL, "%s, line %d: volume \"%s\": %s", path, section->line,
+			   cfg_title(section), what);
 }
 
 static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 		       struct protection_settings *volume)
 {
-	const char *name = cfg_title(section);
 	const char *repository = cfg_getstr(section, "repository");
 
 	if (!repository)
 		repository = cfg_getstr(top, "repository");
 	if (!repository)
-		return bad_volume(path, name, "has no repository; name one, in it or above");
+		return bad_volume(path, section, "has no repository; name one, in it or above");
 	if (!cfg_getstr(section, "device"))
-		return bad_volume(path, name, "has no device");
+		return bad_volume(path, section, "has no device");
 	*volume = (struct protection_settings){
-		.name = strdup(name),
+		.name = strdup(cfg_title(section)),
 		.device = strdup(cfg_getstr(section, "device")),
 		.repository = strdup(repository),
 		.rpo_ns = duration(section, "rpo"),
@@ -106,22 +108,19 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 	if (!volume->name || !volume->device || !volume->repository)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	if (volume->rpo_ns < RPO_NS_MIN)
-		return bad_volume(path, name, "rpo is at least 1s");
+		return bad_volume(path, section, "rpo is at least 1s");
 	if (volume->memory_bytes < MEMORY_MIN)
-		return bad_volume(path, name, "memory is at least 8M");
+		return bad_volume(path, section, "memory is at least 8M");
 	return 0;
 }
 
-static int check_unlike(const char *path, const struct config *config, size_t nth)
+static int check_unlike(const char *path, cfg_t *section, const struct config *config, size_t nth)
 {
 	const struct protection_settings *volume = &config->volumes[nth];
 
-	for (size_t i = 0; i < nth; i++) {
-		if (strcmp(config->volumes[i].name, volume->name) == 0)
-			return bad_volume(path, volume->name, "is there twice");
+	for (size_t i = 0; i < nth; i++)
 		if (strcmp(config->volumes[i].device, volume->device) == 0)
-			return bad_volume(path, volume->name, "has the device of another one");
-	}
+			return bad_volume(path, section, "has the device of another one");
 	return 0;
 }
 
@@ -135,31 +134,43 @@ static int take_all(const char *path, cfg_t *top, struct config *config)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	while (r == 0 && config->nr_volumes < nr) {
 		size_t nth = config->nr_volumes++;
+		cfg_t *section = cfg_getnsec(top, "volume", (unsigned int)nth);
 
-		r = take_volume(path, top, cfg_getnsec(top, "volume", (unsigned int)nth),
-				&config->volumes[nth]);
+		r = take_volume(path, top, section, &config->volumes[nth]);
 		if (r == 0)
-			r = check_unlike(path, config, nth);
+			r = check_unlike(path, section, config, nth);
 	}
 	return r;
 }
 
-static int parse(const char *path, cfg_t *top)
+/* libconfuse ends the process when it cannot read what it could open: a directory. */
+static int open_config(const char *path, FILE **ret_file)
 {
+	FILE *file = fopen(path, "re");
+	struct stat st;
+
+	if (!file)
+		return failure_set(-errno, "%s: %s", path, strerror(errno));
+	if (fstat(fileno(file), &st) < 0 || S_ISDIR(st.st_mode)) {
+		fclose(file);
+		return failure_set(-EISDIR, "%s: is a directory", path);
+	}
+	*ret_file = file;
+	return 0;
+}
+
+static int parse(const char *path, FILE *file, cfg_t *top)
+{
+	top->filename = strdup(path);
 	complaint[0] = '\0';
 	cfg_set_error_function(top, complain);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|points" : "volume|rpo", check_duration);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
-	switch (cfg_parse(top, path)) {
-	case CFG_SUCCESS:
+	if (cfg_parse_fp(top, file) == CFG_SUCCESS)
 		return 0;
-	case CFG_FILE_ERROR:
-		return failure_set(errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
-	default:
-		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
-	}
+	return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
 }
 
 int config_read(const char *path, struct config *ret_config)
@@ -175,19 +186,23 @@ int config_read(const char *path, struct config *ret_config)
 	};
 	cfg_opt_t options[] = {
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
-		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE),
+		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
 	};
 	struct config config = {0};
-	cfg_t *top = cfg_init(options, CFGF_NONE);
-	int r;
+	FILE *file = NULL;
+	int r = open_config(path, &file);
+	cfg_t *top;
 
-	if (!top)
-		return failure_set(-ENOMEM, "%s: out of memory", path);
-	r = parse(path, top);
+	if (r < 0)
+		return r;
+	top = cfg_init(options, CFGF_NONE);
+	r = top ? parse(path, file, top) : failure_set(-ENOMEM, "%s: out of memory", path);
+	fclose(file);
 	if (r == 0)
 		r = take_all(path, top, &config);
-	cfg_free(top);
+	if (top)
+		cfg_free(top);
 	if (r < 0) {
 		config_clear(&config);
 		return r;

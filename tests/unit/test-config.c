@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * What tidemarkd's config says, and what is said of one that is wrong: where, and what.
+ */
+#include "repo_fixture.h"
+
+#include "common/failure.h"
+#include "daemon/config.h"
+
+static void write_config(const struct fixture *fixture, const char *text)
+{
+	write_file(fixture->path, text, strlen(text));
+}
+
+static void what_is_not_said_has_a_default(void **state)
+{
+	struct fixture *fixture = *state;
+	struct config config;
+
+	write_config(fixture, "repository = /backup\nvolume data { device = /dev/vdb }\n");
+	assert_int_equal(config_read(fixture->path, &config), 0);
+	assert_int_equal(config.nr_volumes, 1);
+	assert_string_equal(config.volumes[0].name, "data");
+	assert_string_equal(config.volumes[0].device, "/dev/vdb");
+	assert_string_equal(config.volumes[0].repository, "/backup");
+	assert_int_equal(config.volumes[0].rpo_ns, 5000000000u);
+	assert_int_equal(config.volumes[0].points_ns, 3600000000000u);
+	assert_int_equal(config.volumes[0].scan_bytes_per_second, 0);
+	assert_int_equal(config.volumes[0].memory_bytes, 64u << 20);
+	assert_int_equal(config.volumes[0].acknowledge_ns, 10000000000u);
+	config_clear(&config);
+	assert_int_equal(config.nr_volumes, 0);
+}
+
+static void each_volume_says_its_own(void **state)
+{
+	struct fixture *fixture = *state;
+	struct config config;
+
+	write_config(fixture, "# two\nvolume \"first one\" {\n\tdevice = \"/dev/a b\"\n"
+			      "\trepository = /r1\n\trpo = 1s\n\tpoints = 0\n\tscan-rate = 100M\n"
+			      "\tmemory = 8M\n}\nrepository = /r2\nvolume second { device = x }\n");
+	assert_int_equal(config_read(fixture->path, &config), 0);
+	assert_int_equal(config.nr_volumes, 2);
+	assert_string_equal(config.volumes[0].name, "first one");
+	assert_string_equal(config.volumes[0].device, "/dev/a b");
+	assert_string_equal(config.volumes[0].repository, "/r1");
+	assert_int_equal(config.volumes[0].rpo_ns, 1000000000u);
+	assert_int_equal(config.volumes[0].points_ns, 0);
+	assert_int_equal(config.volumes[0].scan_bytes_per_second, 100u << 20);
+	assert_int_equal(config.volumes[0].memory_bytes, 8u << 20);
+	assert_string_equal(config.volumes[1].repository, "/r2");
+	assert_int_equal(config.volumes[1].rpo_ns, 5000000000u);
+	config_clear(&config);
+}
+
+struct mistake {
+	const char *text;
+	unsigned int line;
+	const char *says;
+};
+
+static const struct mistake mistakes[] = {
+	{"", 0, "names no volume"},
+	{"repository = /r\n", 0, "names no volume"},
+	{"volume a {\n\tdevice = /d\n}\n", 3, "volume \"a\": has no repository"},
+	{"repository = /r\nvolume a {\n}\n", 3, "volume \"a\": has no device"},
+	{"repository = /r\nvolume a { device = /d\nrpo = 0s }\n", 3, "rpo is at least 1s"},
+	{"repository = /r\nvolume a { device = /d\nrpo = 0 }\n", 3, "rpo is at least 1s"},
+	{"repository = /r\nvolume a { device = /d\nrpo = 5\n}\n", 3, "rpo = 5: is no span of time"},
+	{"repository = /r\nvolume a { device = /d\nrpo = soon }\n", 3, "is no span of time"},
+	{"repository = /r\nvolume a {\npoints = -1h }\n", 3, "points = -1h: is no span of time"},
+	{"repository = /r\nvolume a {\nrpo = 99999999999999999999s }\n", 3, "is no span of time"},
+	{"repository = /r\nvolume a {\nscan-rate = fast }\n", 3, "scan-rate = fast: is no size"},
+	{"repository = /r\nvolume a {\nmemory = 64Q }\n", 3, "memory = 64Q: is no size"},
+	{"repository = /r\nvolume a { device = /d\nmemory = 1M }\n", 3, "memory is at least 8M"},
+	{"repository = /r\nvolume a { device = /d\ncolour = red }\n", 3, "colour"},
+	{"repository = /r\nrpo = 5s\nvolume a { device = /d }\n", 2, "rpo"},
+	{"repository = /r\nvolume { device = /d }\n", 2, ""},
+	{"repository = /r\nvolume a { device = \"/d }\n", 3, ""},
+	{"repository = /r\nvolume a { device }\n", 2, ""},
+	{"repository\n", 2, ""},
+	{"repository = /r\nvolume a { device = /d }\n\nvolume a { device = /e }\n", 4,
+	 "duplicate title 'a'"},
+	{"repository = /r\nvolume a { device = /d }\n\nvolume b {\ndevice = /d }\n", 5,
+	 "volume \"b\": has the device of another one"},
+};
+
+static void a_mistake_is_named_with_its_place(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(*mistakes); i++) {
+		const struct mistake *mistake = &mistakes[i];
+		struct config config = {.nr_volumes = 17};
+		char place[128];
+
+		snprintf(place, sizeof(place), mistake->line ? "%s, line %u: " : "%s: ", fixture->path,
+			 mistake->line);
+		write_config(fixture, mistake->text);
+		if (config_read(fixture->path, &config) != -EINVAL || config.nr_volumes != 17)
+			fail_msg("\"%s\" is taken", mistake->text);
+		if (strncmp(failure_text(), place, strlen(place)) != 0 ||
+		    !strstr(failure_text(), mistake->says))
+			fail_msg("of \"%s\": %s; expected %s...%s", mistake->text, failure_text(), place,
+				 mistake->says);
+	}
+}
+
+static void a_config_that_is_not_there_is_named(void **state)
+{
+	struct fixture *fixture = *state;
+	struct config config;
+
+	assert_int_equal(config_read(fixture->path, &config), -ENOENT);
+	assert_non_null(strstr(failure_text(), fixture->path));
+	assert_int_equal(config_read(fixture->directory, &config), -EISDIR);
+	assert_non_null(strstr(failure_text(), fixture->directory));
+}
+
+static void each_difference_of_a_volume_counts(void **state)
+{
+	const struct protection_settings one = {
+		.name = "a", .device = "/d", .repository = "/r", .rpo_ns = 1, .points_ns = 2,
+		.scan_bytes_per_second = 3, .memory_bytes = 4,
+	};
+	struct protection_settings others[7];
+
+	for (size_t i = 0; i < 7; i++)
+		others[i] = one;
+	assert_true(config_same_volume(&one, &others[0]));
+	others[0].name = "b";
+	others[1].device = "/e";
+	others[2].repository = "/s";
+	others[3].rpo_ns++;
+	others[4].points_ns++;
+	others[5].scan_bytes_per_second++;
+	others[6].memory_bytes++;
+	for (size_t i = 0; i < 7; i++)
+		assert_false(config_same_volume(&one, &others[i]));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_not_said_has_a_default),
+		TEST(each_volume_says_its_own),
+		TEST(a_mistake_is_named_with_its_place),
+		TEST(a_config_that_is_not_there_is_named),
+		TEST(each_difference_of_a_volume_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
