@@ -580,6 +580,7 @@ struct tmc_stats {
 	uint64_t indexes, index_bytes;
 	uint64_t point_bytes;   /**< of point objects */
 	uint64_t index_entries; /**< blobs; one with two places counts twice */
+	uint64_t segments, segment_bytes; /**< of the journal */
 	/* of the walk, each blob that a point needs counted once: */
 	uint64_t chunks;             /**< that are not zeros */
 	uint64_t chunk_bytes;        /**< their plain content */
