@@ -271,6 +271,34 @@ static int count_kept(const struct decision *decision, const struct stretch *str
 	return 0;
 }
 
+static bool has_segments(const struct decision *decision, uint64_t stretch)
+{
+	for (size_t i = 0; i < decision->nr_stretches; i++)
+		if (decision->stretches[i].segments->stretch == stretch)
+			return true;
+	return false;
+}
+
+static bool is_counted(const struct decision *decision, const struct tmc_point *point)
+{
+	const char *volume_id = decision->expiry->volume_id;
+
+	if (!is_exact(point) || has_segments(decision, point->moment.stretch))
+		return true;
+	for (const struct tmc_point *other = decision->points; other < point; other++)
+		if (is_exact(other) && other->moment.stretch == point->moment.stretch &&
+		    other->moment.seq == point->moment.seq)
+			return true;
+	return volume_id && strcmp(point->volume.volume_id, volume_id);
+}
+
+/* Of stretches of which nothing else is left. */
+static void count_bare_points(const struct decision *decision, struct tmc_journal_forgotten *result)
+{
+	for (size_t i = 0; i < decision->nr_points; i++)
+		result->kept_instants += !is_counted(decision, &decision->points[i]);
+}
+
 static int take(const struct tmc_segment *segment, struct tmc_id_list *segments,
 		struct tmc_journal_forgotten *result)
 {
@@ -303,6 +331,7 @@ int tmc_expiry_choose(struct tmc_repo *repo, const struct tmc_expiry *expiry,
 	*ret_result = (struct tmc_journal_forgotten){ 0 };
 	for (size_t i = 0; i < decision.nr_stretches && !ret; i++)
 		ret = choose_of_stretch(&decision, &decision.stretches[i], ret_segments, ret_result);
+	count_bare_points(&decision, ret_result);
 	tmc_id_list_sort(ret_segments);
 	return ret;
 }
