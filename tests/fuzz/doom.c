@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPAIR_HEADER 1u
-#define REPAIR_COUNTS 2u /* segments, or packs, get what the others leave */
-#define REPAIR_ORDER  4u
-#define REPAIR_NAME   8u
+#define REPAIR_HEADER   1u
+#define REPAIR_COUNTS   2u /* segments, or packs, get what the others leave */
+#define REPAIR_ORDER    4u
+#define REPAIR_NAME     8u
 #define REPAIR_SEGMENTS 16u /* else there are none, and packs get it */
-#define IMAGE_BYTES   (16u << 10)
-#define CAP_BYTES     (2 * IMAGE_BYTES + (8u << 10)) /* the object, and its lists */
+#define IMAGE_BYTES     (16u << 10)
+#define CAP_BYTES       (2 * IMAGE_BYTES + (8u << 10)) /* the object, and its lists */
 
 static uint8_t image[IMAGE_BYTES];
 

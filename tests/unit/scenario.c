@@ -25,7 +25,7 @@ static int run_init(struct world *world)
 	return tmc_repo_open(world->path, &world->repo);
 }
 
-static void add_point(struct world *world, const struct tmc_point *point)
+void world_add_point(struct world *world, const struct tmc_point *point)
 {
 	struct world_point *added = &world->points[world->nr_points++];
 
@@ -45,7 +45,7 @@ static int run_full_backup(struct world *world)
 	int ret = model_backup(world->repo, world->model, NULL, NULL, 1, &point);
 
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -65,7 +65,7 @@ static int run_incremental_backup(struct world *world)
 	ret = model_backup(world->repo, world->model, &world->points[world->nr_points - 1].point,
 			   chosen, world->step, &point);
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -136,7 +136,7 @@ static int run_later_backup(struct world *world)
 		model_fill(world->model, chunk, CONTENT_RANDOM);
 	ret = model_backup(world->repo, world->model, NULL, NULL, world->step, &point);
 	if (!ret)
-		add_point(world, &point);
+		world_add_point(world, &point);
 	return ret;
 }
 
@@ -186,6 +186,17 @@ static int run_sweep(struct world *world)
 	return prune_with(world, NULL, 0, 0);
 }
 
+static int run_prune_journal(struct world *world)
+{
+	const struct tmc_prune_options options = {
+		.repack_below_percent = 80, .repack_bytes_max = UINT64_MAX, .keep_journal_ns = 1,
+	};
+	struct tmc_prune_result result;
+
+	scenario_note_pruned(world);
+	return tmc_prune(world->repo, &options, &result);
+}
+
 static const struct scenario_step steps_that_add[] = {
 	{ "init", run_init },
 	{ "full backup", run_full_backup },
@@ -216,6 +227,11 @@ static const struct scenario_step steps_of_journal[] = {
 	{ "aborted stretch", scenario_abort_stretch },
 	{ "later stretch", scenario_write_stretch },
 	{ "read segments", scenario_read_segments },
+	{ "point of the stretch", scenario_keep_first },
+	{ "forget segments", scenario_forget_segments },
+	{ "later point of the stretch", scenario_keep_second },
+	{ "prune", run_prune_journal },
+	{ "read what is left", scenario_read_segments },
 	{ "verify", run_verify },
 };
 

@@ -25,7 +25,10 @@ struct world_point {
 /** A segment of the journal that was told to be durable. */
 struct world_segment {
 	struct tmc_id id;
-	unsigned int made_by; /* step, from 1 */
+	uint64_t last_seq;
+	unsigned int made_by;  /* step, from 1 */
+	unsigned int taken_by; /* the step that gives it up; 0: none */
+	bool may_stay;         /* that step need not */
 };
 
 /** The repository of a scenario and what it has to hold. */
@@ -38,6 +41,8 @@ struct world {
 	unsigned int nr_points;
 	struct world_point points[WORLD_POINTS];
 	uint64_t next_seq;
+	uint64_t stretch;       /* the latest that ended well, and ... */
+	uint64_t stretch_seq;   /* ... its first record */
 	unsigned int nr_segments;
 	struct world_segment segments[WORLD_SEGMENTS];
 };
@@ -60,6 +65,9 @@ struct scenario {
 
 extern const struct scenario scenarios[];
 extern const unsigned int nr_scenarios;
+
+/** It was acknowledged, by this step, and is the volume as it is now. */
+void world_add_point(struct world *world, const struct tmc_point *point);
 
 /** Nothing is at path. */
 void world_init(struct world *world, const char *path);
