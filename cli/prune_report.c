@@ -87,7 +87,7 @@ static void print_packs(const struct tmc_prune_result *result, const char *what,
 	putchar('\n');
 }
 
-static void print_journal(const struct tmc_journal_forgotten *journal)
+static void print_journal(const struct tmc_journal_forgotten *journal, const char *what)
 {
 	char size[SIZE_TEXT_BYTES], when[TIME_TEXT_BYTES];
 
@@ -95,7 +95,7 @@ static void print_journal(const struct tmc_journal_forgotten *journal)
 	       size_text_format(journal->bytes, size));
 	if (journal->segments)
 		printf(", up to %s", time_text_format(journal->last_time_ns, when));
-	printf("; %" PRIu64 " segments, %s, stay\n", journal->kept_segments,
+	printf(" %s; %" PRIu64 " segments, %s, stay\n", what, journal->kept_segments,
 	       size_text_format(journal->kept_bytes, size));
 }
 
@@ -107,7 +107,7 @@ static void print_dry_run(const struct prune_plan *plan, const struct tmc_prune_
 	       result->kept_points);
 	print_packs(result, "would go", "would be copied first");
 	if (plan->keeps_journal)
-		print_journal(&result->journal);
+		print_journal(&result->journal, "would go");
 	if (result->pending_bytes)
 		printf("%s, given up before, is still there\n",
 		       size_text_format(result->pending_bytes, size));
@@ -132,7 +132,7 @@ static void print_run(const struct prune_plan *plan, const struct tmc_prune_resu
 	       result->kept_points);
 	print_packs(result, "given up", "was copied first");
 	if (plan->keeps_journal)
-		print_journal(&result->journal);
+		print_journal(&result->journal, "given up");
 	printf("%s freed now\n", size_text_format(result->freed_bytes, size));
 	if (result->pending_bytes) {
 		format_end_of_grace(plan->grace_ns, when, sizeof(when));
