@@ -660,7 +660,7 @@ static void whatever_there_is_what_is_young_stays(void **state)
 {
 	unsigned int nr_given_up = 0;
 
-	for (uint64_t seed = 1; seed <= (is_long() ? 200 : 12); seed++) {
+	for (uint64_t seed = 1; seed <= (is_long() ? 100 : 12); seed++) {
 		struct life *life;
 
 		assert_int_equal(life_setup((void **)&life), 0);
