@@ -52,6 +52,9 @@ uint64_t life_first_seq(struct life *life, uint64_t seq);
 /** The same of the files that are there, each of which is followed by its successor. */
 uint64_t life_first_file(struct life *life, uint64_t seq);
 
+/** Find the instant and extract it; -EILSEQ: it is not what the volume was. From any thread. */
+int life_extract(const struct life *life, struct tmc_repo *repo, uint64_t seq);
+
 /** Which instants are offered, by seq; each of them is what the volume was. Returns how many. */
 unsigned int life_check(struct life *life, bool ret_offered[LIFE_RECORDS + 1]);
 void life_expect_sound(struct life *life);
