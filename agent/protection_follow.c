@@ -11,8 +11,8 @@
 
 #include <errno.h>
 
-#define LOOK_AGAIN_NS   1000000000u
-#define SETTLE_NS_MAX  30000000000u
+#define LOOK_AGAIN_NS    1000000000u
+#define SETTLE_NS_MAX   30000000000u
 #define FORGET_NS_MAX 3600000000000u
 #define FORGET_PARTS  48u /* of the span that the journal is kept for */
 
@@ -60,14 +60,15 @@ static bool cut_is_durable(const struct protection *p, const struct recorder_sta
  */
 static void forget_journal_if_due(struct protection *p)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), part_ns = p->settings->keep_journal_ns / FORGET_PARTS;
+	uint64_t part_ns = p->settings->keep_journal_ns / FORGET_PARTS;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	if (!p->settings->keep_journal_ns || now_ns < p->next_forget_ns)
 		return;
 	p->next_forget_ns = now_ns + (part_ns < FORGET_NS_MAX ? part_ns : FORGET_NS_MAX);
 	if (protection_forget_journal(p) < 0)
-		protection_say(p, PROTECTION_WARNING, "nothing of the journal could be given up: %s",
-			       failure_text());
+		protection_say(p, PROTECTION_WARNING, "nothing of the journal could be given up: "
+			       "%s", failure_text());
 }
 
 /*

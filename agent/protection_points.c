@@ -122,8 +122,8 @@ static void say_forgotten(struct protection *p, const struct tmc_journal_forgott
 	char size[SIZE_TEXT_BYTES], when[TIME_TEXT_BYTES];
 
 	if (forgotten->segments)
-		protection_say(p, PROTECTION_INFO, "journal: %" PRIu64 " segments, %s, up to %s given "
-			       "up; \"tidemark prune\" frees them", forgotten->segments,
+		protection_say(p, PROTECTION_INFO, "journal: %" PRIu64 " segments, %s, up to %s "
+			       "given up; \"tidemark prune\" frees them", forgotten->segments,
 			       size_text_format(forgotten->bytes, size),
 			       time_text_format(forgotten->last_time_ns, when));
 }

@@ -205,10 +205,10 @@ static bool is_needed_scan(const struct tmc_timeline *timeline, const struct tmc
 		return false;
 	for (size_t i = 0; i < timeline->nr_intervals; i++) {
 		const struct tmc_interval *interval = &timeline->intervals[i];
-		uint64_t first = interval->first_seq > settles_seq ? interval->first_seq : settles_seq;
+		uint64_t first = interval->first_seq;
 
 		if (interval->last_seq >= settles_seq)
-			return !latest_exact(timeline, first);
+			return !latest_exact(timeline, first > settles_seq ? first : settles_seq);
 	}
 	return true; /* a reread may be under way */
 }
@@ -330,7 +330,8 @@ int tmc_expiry_choose(struct tmc_repo *repo, const struct tmc_expiry *expiry,
 
 	*ret_result = (struct tmc_journal_forgotten){ 0 };
 	for (size_t i = 0; i < decision.nr_stretches && !ret; i++)
-		ret = choose_of_stretch(&decision, &decision.stretches[i], ret_segments, ret_result);
+		ret = choose_of_stretch(&decision, &decision.stretches[i], ret_segments,
+					ret_result);
 	count_bare_points(&decision, ret_result);
 	tmc_id_list_sort(ret_segments);
 	return ret;

@@ -76,7 +76,8 @@ static int stats_cheap(struct tmc_repo *repo, struct tmc_point *points, size_t n
 	if (!ret)
 		ret = count_objects(repo, TMC_STORE_POINT, &ignored, &stats->point_bytes);
 	if (!ret)
-		ret = count_objects(repo, TMC_STORE_JOURNAL, &stats->segments, &stats->segment_bytes);
+		ret = count_objects(repo, TMC_STORE_JOURNAL, &stats->segments,
+				    &stats->segment_bytes);
 	return ret ? ret : count_entries(repo, stats);
 }
 

@@ -147,7 +147,9 @@ static int take_all(const char *path, cfg_t *top, struct config *config)
 
 static int parse(const char *path, cfg_t *top)
 {
-	static const char *const durations[] = {"volume|rpo", "volume|points", "volume|keep-journal"};
+	static const char *const durations[] = {
+		"volume|rpo", "volume|points", "volume|keep-journal",
+	};
 
 	complaint[0] = '\0';
 	cfg_set_error_function(top, complain);
