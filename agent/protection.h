@@ -26,6 +26,7 @@ struct protection_settings {
 	const char *repository;
 	uint64_t rpo_ns;
 	uint64_t points_ns;     /* between restore points; 0: none but the first */
+	uint64_t keep_journal_ns; /* how far back instants can be had; 0: all are kept */
 	uint64_t acknowledge_ns; /* between cuts that let the module forget */
 	uint64_t scan_bytes_per_second; /* 0: as fast as it goes */
 	size_t memory_bytes;
@@ -96,7 +97,8 @@ struct protection {
 	bool has_scan_points;     /* there may be some that exact ones are to replace */
 	struct scan_progress scan;
 	struct protection_promise promise;
-	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as is the next */
+	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as are the next two */
+	uint64_t next_forget_ns;
 	uint64_t next_cut_ns;
 	uint64_t cut_epoch;       /* of an open cut; 0: none */
 };
@@ -146,6 +148,9 @@ int protection_make_point(struct protection *p, const struct recorder_status *re
  * make whole, so that no instant is lost. Errors: -ENOENT (not just now).
  */
 int protection_replace_scan_points(struct protection *p, uint64_t stretch);
+
+/** Give up what is kept of the volume's journal no longer; says how much that is. */
+int protection_forget_journal(struct protection *p);
 
 /** End the open cut; base NULL: it is given up. */
 int protection_end_cut(struct protection *p, const struct tmc_id *base);

@@ -4,7 +4,8 @@
  *
  * Which image the module's dirty set is relative to: a point that this repository has, or
  * the end of a stretch, which then becomes one. The base names a segment of that stretch;
- * later ones may be there, and are as good (docs/journal.md, "Crash order").
+ * later ones may be there, and are as good (docs/journal.md, "Crash order"), also where it is
+ * not kept any more itself.
  */
 #include "agent/protection.h"
 #include "common/cleanup.h"
@@ -22,6 +23,10 @@ static bool fits(const struct protection *p, const struct tmc_point *point)
 	       point->chunk_bytes == p->live.info->chunk_bytes;
 }
 
+/* Names begin with stretch and last seq, in the order of bytes. */
+#define STRETCH_BYTES 8
+#define PLACE_BYTES   16
+
 /* Of the stretch that the base is a segment of, the last seq; 0: it is none of ours. */
 static uint64_t end_of_stretch(struct protection *p, uint64_t *ret_stretch)
 {
@@ -32,7 +37,8 @@ static uint64_t end_of_stretch(struct protection *p, uint64_t *ret_stretch)
 	tmc_segment_list(p->repo, p->live.volume.volume_id, &segments, &nr);
 	*ret_stretch = 0;
 	for (size_t i = 0; i < nr; i++)
-		if (memcmp(&segments[i].id, &p->base, sizeof(p->base)) == 0)
+		if (memcmp(&segments[i].id, &p->base, STRETCH_BYTES) == 0 &&
+		    memcmp(&segments[i].id, &p->base, PLACE_BYTES) >= 0)
 			*ret_stretch = segments[i].stretch;
 	for (size_t i = 0; i < nr && *ret_stretch; i++)
 		if (segments[i].stretch == *ret_stretch && segments[i].last_seq > last_seq)

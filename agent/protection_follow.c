@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * While the stream goes on: every so often a cut, which lets the module forget what is
- * durable once its own record is, and a restore point.
+ * durable once its own record is, and a restore point, after which the journal is cut back.
  */
 #include "agent/protection.h"
 #include "common/clock_ns.h"
@@ -11,8 +11,10 @@
 
 #include <errno.h>
 
-#define LOOK_AGAIN_NS   1000000000u
-#define SETTLE_NS_MAX  30000000000u
+#define LOOK_AGAIN_NS    1000000000u
+#define SETTLE_NS_MAX   30000000000u
+#define FORGET_NS_MAX 3600000000000u
+#define FORGET_PARTS  48u /* of the span that the journal is kept for */
 
 int protection_end_cut(struct protection *p, const struct tmc_id *base)
 {
@@ -53,6 +55,23 @@ static bool cut_is_durable(const struct protection *p, const struct recorder_sta
 }
 
 /*
+ * Not at each point where there are many: each time makes a doom. What fails is tried again
+ * the next time; the stream does not depend on it.
+ */
+static void forget_journal_if_due(struct protection *p)
+{
+	uint64_t part_ns = p->settings->keep_journal_ns / FORGET_PARTS;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+	if (!p->settings->keep_journal_ns || now_ns < p->next_forget_ns)
+		return;
+	p->next_forget_ns = now_ns + (part_ns < FORGET_NS_MAX ? part_ns : FORGET_NS_MAX);
+	if (protection_forget_journal(p) < 0)
+		protection_say(p, PROTECTION_WARNING, "nothing of the journal could be given up: "
+			       "%s", failure_text());
+}
+
+/*
  * An instant that is unsettled, just now, is no failure: the next one will do. And the stream
  * does not depend on points.
  */
@@ -75,6 +94,8 @@ static void make_point_if_due(struct protection *p, const struct recorder_status
 	if (r < 0)
 		protection_say(p, PROTECTION_WARNING, "no restore point could be made: %s; the "
 			       "writes are kept all the same", failure_text());
+	else if (p->settings->points_ns)
+		forget_journal_if_due(p);
 }
 
 static int acknowledge_if_due(struct protection *p, const struct recorder_status *recorder)
@@ -116,6 +137,8 @@ int protection_follow(struct protection *p)
 			r = acknowledge_if_due(p, &recorder);
 		if (r == 0)
 			make_point_if_due(p, &recorder);
+		if (r == 0 && !p->settings->points_ns)
+			forget_journal_if_due(p);
 	}
 	return r;
 }

@@ -2,14 +2,18 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Restore points from the journal, without a look at the device.
+ * Restore points from the journal, without a look at the device; and what is kept of the
+ * journal no longer.
  */
 #include "agent/protection.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
+#include "common/size_text.h"
+#include "common/time_text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +111,36 @@ int protection_replace_scan_points(struct protection *p, uint64_t stretch)
 	if (r < 0)
 		return r;
 	r = replace_all(p, stretch);
+	protection_close_repo(p);
+	return r;
+}
+
+/* ---------------------------------------------------------------------- journal */
+
+static void say_forgotten(struct protection *p, const struct tmc_journal_forgotten *forgotten)
+{
+	char size[SIZE_TEXT_BYTES], when[TIME_TEXT_BYTES];
+
+	if (forgotten->segments)
+		protection_say(p, PROTECTION_INFO, "journal: %" PRIu64 " segments, %s, up to %s "
+			       "given up; \"tidemark prune\" frees them", forgotten->segments,
+			       size_text_format(forgotten->bytes, size),
+			       time_text_format(forgotten->last_time_ns, when));
+}
+
+int protection_forget_journal(struct protection *p)
+{
+	struct tmc_journal_forgotten forgotten;
+	int r = protection_open_repo(p);
+
+	if (r < 0)
+		return r;
+	r = tmc_journal_forget(p->repo, p->live.volume.volume_id, p->settings->keep_journal_ns,
+			       false, &forgotten);
+	if (r < 0)
+		r = protection_catalog_failure(r);
+	else
+		say_forgotten(p, &forgotten);
 	protection_close_repo(p);
 	return r;
 }

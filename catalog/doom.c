@@ -67,6 +67,7 @@ void tmc_doom_clear(struct tmc_doom *doom)
 	tmc_id_list_clear(&doom->points);
 	tmc_id_list_clear(&doom->indexes);
 	tmc_id_list_clear(&doom->packs);
+	tmc_id_list_clear(&doom->segments);
 }
 
 static uint8_t *put_list(uint8_t *p, const struct tmc_id_list *list)
@@ -83,10 +84,14 @@ int tmc_doom_store(struct tmc_store *store, struct tmc_keys *keys, struct tmc_do
 		.nr_points = put_le32((uint32_t)doom->points.nr),
 		.nr_indexes = put_le32((uint32_t)doom->indexes.nr),
 		.nr_packs = put_le32((uint32_t)doom->packs.nr),
+		.nr_segments = put_le32((uint32_t)doom->segments.nr),
 	};
 	uint64_t bytes = sizeof(disk) + sizeof(struct tmc_id) *
-			 ((uint64_t)doom->points.nr + doom->indexes.nr + doom->packs.nr);
+			 ((uint64_t)doom->points.nr + doom->indexes.nr + doom->packs.nr +
+			  doom->segments.nr);
+	struct tmc_object_kind kind = doom_kind;
 	CLEANUP_FREE uint8_t *image = NULL;
+	uint8_t *end;
 
 	if (bytes > TMC_DOOM_BYTES_MAX)
 		return failure_set(-EFBIG, "there is too much to remove at once: bound it with "
@@ -95,9 +100,10 @@ int tmc_doom_store(struct tmc_store *store, struct tmc_keys *keys, struct tmc_do
 	if (!image)
 		return failure_set(-ENOMEM, "out of memory");
 	memcpy(image, &disk, sizeof(disk));
-	put_list(put_list(put_list(image + sizeof(disk), &doom->points), &doom->indexes),
-		 &doom->packs);
-	return tmc_object_store(store, keys, &doom_kind, image, bytes, &doom->id);
+	end = put_list(put_list(image + sizeof(disk), &doom->points), &doom->indexes);
+	put_list(put_list(end, &doom->packs), &doom->segments);
+	kind.incompat = doom->segments.nr ? TMC_INCOMPAT_SEGMENTS : 0;
+	return tmc_object_store(store, keys, &kind, image, bytes, &doom->id);
 }
 
 /* False where there is no room, or the ids do not ascend. */
@@ -117,6 +123,12 @@ static bool get_list(const uint8_t **p, uint32_t nr, struct tmc_id_list *list)
 	return true;
 }
 
+/* Who does not know the list would take the doom for damaged. */
+static bool says_that_it_lists_segments(const struct tmc_doom_disk *disk)
+{
+	return get_le64(disk->header.incompat) & TMC_INCOMPAT_SEGMENTS;
+}
+
 static bool parse(const uint8_t *image, size_t bytes, struct tmc_doom *doom)
 {
 	const uint8_t *p = image + sizeof(struct tmc_doom_disk);
@@ -125,14 +137,17 @@ static bool parse(const uint8_t *image, size_t bytes, struct tmc_doom *doom)
 
 	memcpy(&disk, image, sizeof(disk));
 	nr = (uint64_t)get_le32(disk.nr_points) + get_le32(disk.nr_indexes) +
-	     get_le32(disk.nr_packs);
+	     get_le32(disk.nr_packs) + get_le32(disk.nr_segments);
+	if (says_that_it_lists_segments(&disk) != (get_le32(disk.nr_segments) > 0))
+		return false;
 	if (bytes != sizeof(disk) + nr * sizeof(struct tmc_id) ||
 	    !is_zero(disk.zero, sizeof(disk.zero)))
 		return false;
 	doom->generation = get_le64(disk.generation);
 	return get_list(&p, get_le32(disk.nr_points), &doom->points) &&
 	       get_list(&p, get_le32(disk.nr_indexes), &doom->indexes) &&
-	       get_list(&p, get_le32(disk.nr_packs), &doom->packs);
+	       get_list(&p, get_le32(disk.nr_packs), &doom->packs) &&
+	       get_list(&p, get_le32(disk.nr_segments), &doom->segments);
 }
 
 int tmc_doom_load(struct tmc_store *store, struct tmc_keys *keys, const struct tmc_id *id,
@@ -188,15 +203,25 @@ void tmc_dooms_clear(struct tmc_dooms *dooms)
 	*dooms = (struct tmc_dooms){ 0 };
 }
 
+static const struct tmc_id_list *list_of(const struct tmc_doom *doom, enum tmc_store_kind kind)
+{
+	switch (kind) {
+	case TMC_STORE_POINT:
+		return &doom->points;
+	case TMC_STORE_INDEX:
+		return &doom->indexes;
+	case TMC_STORE_JOURNAL:
+		return &doom->segments;
+	default:
+		return &doom->packs;
+	}
+}
+
 bool tmc_dooms_list(const struct tmc_dooms *dooms, enum tmc_store_kind kind,
 		    const struct tmc_id *id)
 {
-	for (size_t i = 0; i < dooms->nr; i++) {
-		const struct tmc_doom *doom = &dooms->dooms[i];
-
-		if (tmc_id_list_has(kind == TMC_STORE_POINT ? &doom->points :
-				    kind == TMC_STORE_INDEX ? &doom->indexes : &doom->packs, id))
+	for (size_t i = 0; i < dooms->nr; i++)
+		if (tmc_id_list_has(list_of(&dooms->dooms[i], kind), id))
 			return true;
-	}
 	return false;
 }

@@ -27,7 +27,7 @@ void tmc_id_list_clear(struct tmc_id_list *list);
 struct tmc_doom {
 	struct tmc_id id;
 	uint64_t generation;
-	struct tmc_id_list points, indexes, packs;
+	struct tmc_id_list points, indexes, packs, segments;
 };
 
 /** Seal it; sets its id. The lists must be sorted. */
@@ -50,7 +50,7 @@ struct tmc_dooms {
 int tmc_dooms_load(struct tmc_store *store, struct tmc_keys *keys, struct tmc_dooms *ret_dooms);
 void tmc_dooms_clear(struct tmc_dooms *dooms);
 
-/** kind: a point, an index or a pack. */
+/** kind: a point, an index, a pack or a segment of the journal. */
 bool tmc_dooms_list(const struct tmc_dooms *dooms, enum tmc_store_kind kind,
 		    const struct tmc_id *id);
 

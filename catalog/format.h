@@ -32,6 +32,7 @@ enum tmc_object_type { /* four letters on disk */
 enum tmc_incompat { /* bits of a header */
 	TMC_INCOMPAT_ENCRYPTED = 1 << 0,
 	TMC_INCOMPAT_ZSTD = 1 << 1,
+	TMC_INCOMPAT_SEGMENTS = 1 << 2, /* of a doom: it lists some */
 };
 
 struct tmc_object_header_disk {
@@ -205,13 +206,14 @@ static_assert(sizeof(struct tmc_node_header_disk) == 16, "format");
 
 #define TMC_DOOM_BYTES_MAX (1u << 30)
 
-struct tmc_doom_disk { /* then so many ids of points, of indexes, of packs */
+struct tmc_doom_disk { /* then so many ids of points, of indexes, of packs, of segments */
 	struct tmc_object_header_disk header;
 	le64_t generation;
 	le32_t nr_points;
 	le32_t nr_indexes;
 	le32_t nr_packs;
-	uint8_t zero[12];
+	le32_t nr_segments;
+	uint8_t zero[8];
 };
 static_assert(sizeof(struct tmc_doom_disk) == 160, "format");
 

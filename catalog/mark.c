@@ -8,6 +8,7 @@
  *
  * A blob may be needed that only an earlier doom has: the sweep of that one rescues it.
  */
+#include "catalog/expiry.h"
 #include "catalog/generation.h"
 #include "catalog/index_merge.h"
 #include "catalog/index_tidy.h"
@@ -73,6 +74,24 @@ static int choose_points(struct mark *mark)
 	mark->prune->result->points = mark->doom.points.nr;
 	mark->prune->result->kept_points = mark->nr_staying;
 	return ret;
+}
+
+/* --------------------------------------------------------------------- journal */
+
+static int choose_segments(struct mark *mark)
+{
+	const struct tmc_prune_options *options = mark->prune->options;
+	const struct tmc_expiry expiry = {
+		.volume_id = options->journal_volume_id,
+		.keep_ns = options->keep_journal_ns,
+		.now_ns = mark->prune->now_ns,
+		.points = &mark->doom.points,
+	};
+
+	if (!options->keep_journal_ns)
+		return 0;
+	return tmc_expiry_choose(mark->prune->repo, &expiry, &mark->doom.segments,
+				 &mark->prune->result->journal);
 }
 
 /* ----------------------------------------------------------------------- packs */
@@ -316,6 +335,8 @@ static int choose(struct mark *mark)
 		return 0;
 	}
 	if (!ret)
+		ret = choose_segments(mark);
+	if (!ret)
 		ret = tmc_pack_uses_list(&mark->packs, mark->prune->repo->store, &mark->survey.dooms);
 	if (!ret)
 		ret = check_others(mark);
@@ -328,7 +349,9 @@ static int choose(struct mark *mark)
 
 static int seal(struct mark *mark)
 {
-	if (!mark->doom.points.nr && !mark->doom.packs.nr && !mark->doom.indexes.nr)
+	const struct tmc_doom *doom = &mark->doom;
+
+	if (!doom->points.nr && !doom->packs.nr && !doom->indexes.nr && !doom->segments.nr)
 		return 0;
 	return tmc_generation_seal(mark->prune->repo, &mark->doom);
 }

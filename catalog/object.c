@@ -33,7 +33,8 @@ static const char type_letters[][5] = {
 	[TMC_OBJECT_JOURNAL] = "JRNL",
 };
 
-#define INCOMPAT_KNOWN ((uint64_t)(TMC_INCOMPAT_ENCRYPTED | TMC_INCOMPAT_ZSTD))
+#define INCOMPAT_KNOWN ((uint64_t)(TMC_INCOMPAT_ENCRYPTED | TMC_INCOMPAT_ZSTD | \
+					 TMC_INCOMPAT_SEGMENTS))
 
 static uint32_t header_crc(const struct tmc_object_header_disk *header)
 {
@@ -219,6 +220,7 @@ int tmc_object_store(struct tmc_store *store, struct tmc_keys *keys,
 	ret = tmc_object_header_init(&header, kind->type, keys);
 	if (ret < 0)
 		return ret;
+	tmc_object_header_mark(&header, kind->incompat);
 	memcpy(image, &header, sizeof(header));
 	memcpy(disk, image, bytes);
 	if (all_bytes > bytes)

@@ -38,6 +38,7 @@ struct tmc_object_kind {
 	enum tmc_object_type type;
 	size_t bytes_min; /* of header and plain body */
 	size_t bytes_max; /* of the object as it is stored */
+	enum tmc_incompat incompat; /* more bits of its header, when it is stored */
 };
 
 /**

@@ -58,6 +58,16 @@ static int check_alone(struct tmc_prune *prune)
 	return ret;
 }
 
+static uint64_t sum_up(const struct tmc_prune *prune, enum tmc_store_kind kind,
+		       const struct tmc_id_list *list)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < list->nr; i++)
+		bytes += tmc_prune_bytes(prune, kind, &list->ids[i]);
+	return bytes;
+}
+
 /* What is doomed and still there, whoever has doomed it. */
 static int count_pending(struct tmc_prune *prune)
 {
@@ -68,9 +78,8 @@ static int count_pending(struct tmc_prune *prune)
 	for (size_t i = 0; !ret && i < dooms.nr; i++) {
 		const struct tmc_doom *doom = &dooms.dooms[i];
 
-		for (size_t n = 0; n < doom->packs.nr; n++)
-			prune->result->pending_bytes +=
-				tmc_prune_bytes(prune, TMC_STORE_PACK, &doom->packs.ids[n]);
+		prune->result->pending_bytes += sum_up(prune, TMC_STORE_PACK, &doom->packs) +
+						sum_up(prune, TMC_STORE_JOURNAL, &doom->segments);
 	}
 	return ret;
 }

@@ -66,6 +66,27 @@ static size_t count_stretch(const struct tmc_id *ids, size_t nr_ids)
 	return nr;
 }
 
+/*
+ * Dooms are listed first: a segment that is gone by its doom's sweep is not in the list that
+ * comes later. A damaged one makes this return -EBADMSG, with what the others do not list.
+ */
+static int list_ids(struct tmc_repo *repo, struct tmc_id **ret_ids, size_t *ret_nr)
+{
+	CLEANUP(tmc_dooms_clear) struct tmc_dooms dooms = { 0 };
+	int damage = tmc_dooms_load(repo->store, repo->keys, &dooms), ret;
+	size_t nr_all = 0;
+
+	if (damage < 0 && damage != -EBADMSG)
+		return damage;
+	ret = tmc_store_list(repo->store, TMC_STORE_JOURNAL, ret_ids, &nr_all);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < nr_all; i++)
+		if (!tmc_dooms_list(&dooms, TMC_STORE_JOURNAL, &(*ret_ids)[i]))
+			(*ret_ids)[(*ret_nr)++] = (*ret_ids)[i];
+	return damage;
+}
+
 int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 		     struct tmc_segment **ret_segments, size_t *ret_nr)
 {
@@ -73,15 +94,15 @@ int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 	CLEANUP_FREE struct listed *listed = NULL;
 	struct tmc_segment *segments;
 	size_t nr_ids = 0, nr = 0, part;
-	int damage = 0;
-	int ret = tmc_keys_check(repo->keys);
+	int ret = tmc_keys_check(repo->keys), damage;
 
 	*ret_segments = NULL;
 	*ret_nr = 0;
-	if (!ret)
-		ret = tmc_store_list(repo->store, TMC_STORE_JOURNAL, &ids, &nr_ids);
 	if (ret < 0)
 		return ret;
+	damage = list_ids(repo, &ids, &nr_ids);
+	if (damage < 0 && damage != -EBADMSG)
+		return damage;
 	listed = calloc(nr_ids + 1, sizeof(*listed));
 	segments = calloc(nr_ids + 1, sizeof(*segments));
 	if (!listed || !segments) {

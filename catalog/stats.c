@@ -75,6 +75,9 @@ static int stats_cheap(struct tmc_repo *repo, struct tmc_point *points, size_t n
 		ret = count_objects(repo, TMC_STORE_INDEX, &stats->indexes, &stats->index_bytes);
 	if (!ret)
 		ret = count_objects(repo, TMC_STORE_POINT, &ignored, &stats->point_bytes);
+	if (!ret)
+		ret = count_objects(repo, TMC_STORE_JOURNAL, &stats->segments,
+				    &stats->segment_bytes);
 	return ret ? ret : count_entries(repo, stats);
 }
 

@@ -225,6 +225,18 @@ static int check_doom(const struct sweep *sweep)
 					    "was being removed: run it again") : ret;
 }
 
+static int remove_one(struct sweep *sweep, enum tmc_store_kind kind, const struct tmc_id *id)
+{
+	uint64_t bytes = tmc_prune_bytes(sweep->prune, kind, id);
+	int ret = check_doom(sweep);
+
+	if (!ret)
+		ret = tmc_store_remove(sweep->prune->repo->store, kind, id);
+	if (!ret)
+		sweep->prune->result->freed_bytes += bytes;
+	return ret;
+}
+
 static int remove_list(struct sweep *sweep, enum tmc_store_kind kind,
 		       const struct tmc_id_list *list)
 {
@@ -233,22 +245,34 @@ static int remove_list(struct sweep *sweep, enum tmc_store_kind kind,
 	int ret = 0;
 
 	for (size_t i = 0; i < list->nr && !ret; i++) {
-		uint64_t bytes = tmc_prune_bytes(sweep->prune, kind, &list->ids[i]);
 		uint8_t first = list->ids[i].bytes[0];
 
 		if (kind == TMC_STORE_PACK && tmc_id_list_has(&sweep->staying, &list->ids[i]))
 			continue;
-		ret = check_doom(sweep);
-		if (!ret)
-			ret = tmc_store_remove(store, kind, &list->ids[i]);
-		if (!ret)
-			sweep->prune->result->freed_bytes += bytes;
+		ret = remove_one(sweep, kind, &list->ids[i]);
 		first_bytes[first / 64] |= 1ull << first % 64;
 	}
 	if (ret < 0)
 		return ret;
 	return kind == TMC_STORE_PACK ? tmc_store_sync_packs(store, first_bytes) :
 					tmc_store_sync(store, kind);
+}
+
+/*
+ * Names bring those of a stretch together, the oldest first. Each removal is durable before
+ * the next one: what a power cut leaves is the end of a stretch, even if the doom is lost.
+ */
+static int remove_segments(struct sweep *sweep)
+{
+	const struct tmc_id_list *segments = &sweep->doom->segments;
+	int ret = 0;
+
+	for (size_t i = 0; i < segments->nr && !ret; i++) {
+		ret = remove_one(sweep, TMC_STORE_JOURNAL, &segments->ids[i]);
+		if (!ret)
+			ret = tmc_store_sync(sweep->prune->repo->store, TMC_STORE_JOURNAL);
+	}
+	return ret;
 }
 
 /* Whoever has seen the doom's generation must find none lower (invariant 10). */
@@ -269,6 +293,8 @@ static int remove_all(struct sweep *sweep)
 	if (!ret)
 		ret = tmc_note_remove(repo, &doom->points);
 	if (!ret)
+		ret = remove_segments(sweep);
+	if (!ret)
 		ret = remove_list(sweep, TMC_STORE_INDEX, &doom->indexes);
 	if (!ret)
 		ret = remove_list(sweep, TMC_STORE_PACK, &doom->packs);
@@ -279,6 +305,12 @@ static int remove_all(struct sweep *sweep)
 
 /* ----------------------------------------------------------------------- sweep */
 
+/* If not, nothing that a point needs is in question. */
+static bool holds_more_than_segments(const struct tmc_doom *doom)
+{
+	return doom->points.nr || doom->indexes.nr || doom->packs.nr;
+}
+
 static int sweep_doom(struct tmc_prune *prune, const struct tmc_doom *doom)
 {
 	struct sweep sweep = { .prune = prune, .doom = doom };
@@ -286,7 +318,7 @@ static int sweep_doom(struct tmc_prune *prune, const struct tmc_doom *doom)
 
 	first_failure_init(&sweep.failure);
 	ret = others_have_left(&sweep);
-	if (ret > 0)
+	if (ret > 0 && holds_more_than_segments(doom))
 		ret = survey(&sweep);
 	if (!ret)
 		prune->result->waiting_dooms++;

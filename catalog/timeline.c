@@ -69,9 +69,6 @@ static int load_points(struct tmc_repo *repo, const char *volume_id, struct tmc_
 		if (point->moment.stretch && !strcmp(point->volume.volume_id, volume_id))
 			timeline->points[timeline->nr_points++] = *point;
 	}
-	if (timeline->nr_points)
-		qsort(timeline->points, timeline->nr_points, sizeof(*timeline->points),
-		      compare_points);
 	return 0;
 }
 
@@ -115,10 +112,17 @@ static int add_stand_ins(struct tmc_timeline *timeline)
 			.last_time_ns = point->cut_time_ns,
 		};
 	}
+	return 0;
+}
+
+static void sort(struct tmc_timeline *timeline)
+{
+	if (timeline->nr_points)
+		qsort(timeline->points, timeline->nr_points, sizeof(*timeline->points),
+		      compare_points);
 	if (timeline->nr_segments)
 		qsort(timeline->segments, timeline->nr_segments, sizeof(*timeline->segments),
 		      compare_segments);
-	return 0;
 }
 
 /* ------------------------------------------------------------------- intervals */
@@ -225,6 +229,16 @@ static int make_intervals(struct tmc_timeline *timeline)
 	return 0;
 }
 
+int tmc_timeline_complete(struct tmc_timeline *timeline)
+{
+	int ret = add_stand_ins(timeline);
+
+	if (ret < 0)
+		return ret;
+	sort(timeline);
+	return make_intervals(timeline);
+}
+
 int tmc_timeline_load(struct tmc_repo *repo, const char *volume_id,
 		      struct tmc_timeline *ret_timeline)
 {
@@ -236,9 +250,7 @@ int tmc_timeline_load(struct tmc_repo *repo, const char *volume_id,
 	if (!ret)
 		ret = load_points(repo, volume_id, ret_timeline);
 	if (!ret)
-		ret = add_stand_ins(ret_timeline);
-	if (!ret)
-		ret = make_intervals(ret_timeline);
+		ret = tmc_timeline_complete(ret_timeline);
 	if (ret < 0)
 		tmc_timeline_clear(ret_timeline);
 	return ret;

@@ -30,6 +30,12 @@ int tmc_timeline_load(struct tmc_repo *repo, const char *volume_id,
 		      struct tmc_timeline *ret_timeline);
 void tmc_timeline_clear(struct tmc_timeline *timeline);
 
+/**
+ * The same of segments and points that have been put into it by the caller, in any order; the
+ * arrays are the timeline's.
+ */
+int tmc_timeline_complete(struct tmc_timeline *timeline);
+
 /** Whether a segment goes on where the one before it ends. */
 bool tmc_timeline_continues(const struct tmc_timeline *timeline, size_t nth);
 

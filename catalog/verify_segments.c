@@ -100,12 +100,24 @@ static int sum_up(struct tmc_verify *verify, const struct tmc_id *ids, size_t nr
 	return 0;
 }
 
+/* Those that no doom lists. */
+static int list_segments(struct tmc_verify *verify, struct tmc_id **ret_ids, size_t *ret_nr)
+{
+	size_t nr_all = 0;
+	int ret = tmc_store_list(verify->repo->store, TMC_STORE_JOURNAL, ret_ids, &nr_all);
+
+	for (size_t i = 0; i < nr_all && !ret; i++)
+		if (!tmc_dooms_list(&verify->dooms, TMC_STORE_JOURNAL, &(*ret_ids)[i]))
+			(*ret_ids)[(*ret_nr)++] = (*ret_ids)[i];
+	return ret;
+}
+
 int tmc_verify_segments(struct tmc_verify *verify)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	CLEANUP_FREE uint64_t *bytes = NULL;
 	size_t nr = 0;
-	int ret = tmc_store_list(verify->repo->store, TMC_STORE_JOURNAL, &ids, &nr);
+	int ret = list_segments(verify, &ids, &nr);
 
 	if (!ret)
 		ret = sum_up(verify, ids, nr, &bytes);

@@ -21,7 +21,8 @@
 #define REPACK_BYTES_MAX_LEAST (1ull << 30)
 
 static const char help[] =
-	"Usage: tidemark prune [--keep-RULE ...]... [--volume VOLUME] [--dry-run] [-r REPO]\n"
+	"Usage: tidemark prune [--keep-RULE ...]... [--keep-journal SPAN] [--volume VOLUME]\n"
+	"                      [--dry-run] [-r REPO]\n"
 	"Give up the restore points that no rule keeps, and what no other point needs. Without\n"
 	"a rule no point goes. What is given up is freed by the first prune that comes a day\n"
 	"later, so run it regularly; backups and restores may go on meanwhile.\n\n"
@@ -38,7 +39,10 @@ static const char help[] =
 	"      --keep-within SPAN all that are at most so much older than the newest: a number\n"
 	"                         and h, d, w, m (31 days) or y (366 days)\n"
 	"      --keep-tag TAG     points that have it; may be given several times\n"
-	"      --volume VOLUME    only points of this volume go, by its name or identity\n"
+	"      --keep-journal SPAN  instants that are not older can still be had; without it the\n"
+	"                         journal is left alone\n"
+	"      --volume VOLUME    only points and journal of this volume go, by its name or\n"
+	"                         identity\n"
 	"      --dry-run          only tell what would go\n"
 	"      --grace SPAN       free what was given up so long ago (24h); 0: at once, safe for\n"
 	"                         a repository on a local file system\n"
@@ -128,6 +132,26 @@ static int spare_others(const char *volume, struct prune_plan *plan)
 				     volume);
 }
 
+/* The plan's points hold the text. */
+static int find_journal(const struct request *request, struct prune_plan *plan)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < plan->nr; i++) {
+		const char *volume_id = plan->points[i].volume.volume_id;
+
+		if (!is_of_volume(&plan->points[i], request->volume))
+			continue;
+		if (found && strcmp(found, volume_id) != 0)
+			return failure_set(-ENOTUNIQ, "several volumes are called \"%s\": name the "
+					   "one whose journal is meant by its identity",
+					   request->volume);
+		found = volume_id;
+	}
+	plan->journal_volume_id = found;
+	return 0;
+}
+
 static int decide(struct tmc_repo *repo, const struct request *request, struct prune_plan *plan)
 {
 	int r = tmc_point_list(repo, &plan->points, &plan->nr);
@@ -143,6 +167,8 @@ static int decide(struct tmc_repo *repo, const struct request *request, struct p
 		r = apply_rules(repo, request, plan);
 	if (r == 0 && request->volume)
 		r = spare_others(request->volume, plan);
+	if (r == 0 && request->volume && plan->keeps_journal)
+		r = find_journal(request, plan);
 	return r;
 }
 
@@ -194,6 +220,7 @@ static int carry_out(struct tmc_repo *repo, const struct request *request,
 		if (!plan->reasons[i])
 			ids[options.nr_points++] = plan->points[i].id;
 	options.points = ids;
+	options.journal_volume_id = plan->journal_volume_id;
 	options.say = on_say;
 	options.progress = on_progress;
 	options.context = &watch;
@@ -214,6 +241,7 @@ static int run(struct tmc_repo *repo, const struct request *request)
 {
 	struct prune_plan plan = {
 		.grace_ns = request->options.grace_ns,
+		.keeps_journal = request->options.keep_journal_ns != 0,
 		.dry_run = request->options.dry_run,
 	};
 	struct tmc_prune_result result = {0};
@@ -258,6 +286,7 @@ enum {
 	KEEP_YEARLY,
 	KEEP_WITHIN,
 	KEEP_TAG,
+	KEEP_JOURNAL,
 	VOLUME,
 	DRY_RUN,
 	GRACE,
@@ -274,6 +303,7 @@ static const struct option options[] = {
 	{"keep-yearly", required_argument, NULL, KEEP_YEARLY},
 	{"keep-within", required_argument, NULL, KEEP_WITHIN},
 	{"keep-tag", required_argument, NULL, KEEP_TAG},
+	{"keep-journal", required_argument, NULL, KEEP_JOURNAL},
 	{"volume", required_argument, NULL, VOLUME},
 	{"dry-run", no_argument, NULL, DRY_RUN},
 	{"grace", required_argument, NULL, GRACE},
@@ -366,6 +396,8 @@ static enum exit_status take_option(struct request *request, int option, const c
 	switch (option) {
 	case KEEP_TAG:
 		return take_tag(request);
+	case KEEP_JOURNAL:
+		return take_duration(name, 1, &request->options.keep_journal_ns);
 	case VOLUME:
 		request->volume = optarg;
 		return EXIT_STATUS_OK;
@@ -419,7 +451,7 @@ enum exit_status command_prune(int argc, char **argv)
 	}
 	if (argc != optind)
 		return command_usage("prune", "prune: takes no argument \"%s\"", argv[optind]);
-	if (request.volume && !has_rule(&request.rules))
+	if (request.volume && !has_rule(&request.rules) && !request.options.keep_journal_ns)
 		return command_usage("prune", "prune: --volume says nothing without a --keep rule");
 	request.rules.tags = request.tags;
 	request.repository = command_repository("prune", request.repository);

@@ -10,6 +10,7 @@
 #include "cli/point_brief.h"
 #include "common/clock_ns.h"
 #include "common/size_text.h"
+#include "common/time_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -86,13 +87,27 @@ static void print_packs(const struct tmc_prune_result *result, const char *what,
 	putchar('\n');
 }
 
-static void print_dry_run(const struct tmc_prune_result *result)
+static void print_journal(const struct tmc_journal_forgotten *journal, const char *what)
+{
+	char size[SIZE_TEXT_BYTES], when[TIME_TEXT_BYTES];
+
+	printf("journal: %" PRIu64 " segments, %s", journal->segments,
+	       size_text_format(journal->bytes, size));
+	if (journal->segments)
+		printf(", up to %s", time_text_format(journal->last_time_ns, when));
+	printf(" %s; %" PRIu64 " segments, %s, stay\n", what, journal->kept_segments,
+	       size_text_format(journal->kept_bytes, size));
+}
+
+static void print_dry_run(const struct prune_plan *plan, const struct tmc_prune_result *result)
 {
 	char size[SIZE_TEXT_BYTES];
 
 	printf("%" PRIu64 " points would go, %" PRIu64 " would stay\n", result->points,
 	       result->kept_points);
 	print_packs(result, "would go", "would be copied first");
+	if (plan->keeps_journal)
+		print_journal(&result->journal, "would go");
 	if (result->pending_bytes)
 		printf("%s, given up before, is still there\n",
 		       size_text_format(result->pending_bytes, size));
@@ -116,6 +131,8 @@ static void print_run(const struct prune_plan *plan, const struct tmc_prune_resu
 	printf("%" PRIu64 " points given up, %" PRIu64 " stay\n", result->points,
 	       result->kept_points);
 	print_packs(result, "given up", "was copied first");
+	if (plan->keeps_journal)
+		print_journal(&result->journal, "given up");
 	printf("%s freed now\n", size_text_format(result->freed_bytes, size));
 	if (result->pending_bytes) {
 		format_end_of_grace(plan->grace_ns, when, sizeof(when));
@@ -134,7 +151,7 @@ void prune_report_text(const struct prune_plan *plan, const struct tmc_prune_res
 {
 	print_points(plan);
 	if (plan->dry_run)
-		print_dry_run(result);
+		print_dry_run(plan, result);
 	else
 		print_run(plan, result);
 }
@@ -165,6 +182,16 @@ static void add_points(struct json_object *object, const struct prune_plan *plan
 	json_object_object_add(object, "removed", removed);
 }
 
+static void add_journal(struct json_object *object, const struct tmc_journal_forgotten *journal)
+{
+	json_add_number(object, "segments", journal->segments);
+	json_add_number(object, "segment_bytes", journal->bytes);
+	json_add_number(object, "segments_up_to_ns", journal->last_time_ns);
+	json_add_number(object, "kept_segments", journal->kept_segments);
+	json_add_number(object, "kept_segment_bytes", journal->kept_bytes);
+	json_add_number(object, "kept_instants", journal->kept_instants);
+}
+
 void prune_report_json(const struct prune_plan *plan, const struct tmc_prune_result *result)
 {
 	struct json_object *object = json_object_new_object();
@@ -182,5 +209,7 @@ void prune_report_json(const struct prune_plan *plan, const struct tmc_prune_res
 	json_add_number(object, "pending_bytes", result->pending_bytes);
 	json_add_number(object, "waiting_dooms", result->waiting_dooms);
 	json_add_number(object, "rescued_blobs", result->rescued_blobs);
+	if (plan->keeps_journal)
+		add_journal(object, &result->journal);
 	json_print(object);
 }

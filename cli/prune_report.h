@@ -20,6 +20,8 @@ struct prune_plan {
 	uint32_t *reasons; /* by point; 0: it goes */
 	size_t nr;
 	uint64_t grace_ns;
+	bool keeps_journal; /* for a span; else it is left alone */
+	const char *journal_volume_id; /* that of the points; NULL: of every volume */
 	bool dry_run;
 };
 

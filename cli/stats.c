@@ -37,6 +37,8 @@ static void report_json(const struct tmc_stats *stats)
 	json_add_number(object, "index_bytes", stats->index_bytes);
 	json_add_number(object, "point_bytes", stats->point_bytes);
 	json_add_number(object, "index_entries", stats->index_entries);
+	json_add_number(object, "segments", stats->segments);
+	json_add_number(object, "segment_bytes", stats->segment_bytes);
 	if (stats->depth == TMC_STATS_WALK) {
 		json_add_number(object, "chunks", stats->chunks);
 		json_add_number(object, "chunk_bytes", stats->chunk_bytes);
@@ -72,6 +74,7 @@ static void report_text(const struct tmc_stats *stats)
 	print_count("packs", stats->packs, stats->pack_bytes);
 	print_count("indexes", stats->indexes, stats->index_bytes);
 	printf("%-16s %12" PRIu64 "\n", "index entries", stats->index_entries);
+	print_count("journal segments", stats->segments, stats->segment_bytes);
 	print_ratio("images to packs", stats->logical_bytes, stats->pack_bytes);
 	if (stats->depth != TMC_STATS_WALK)
 		return;

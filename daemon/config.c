@@ -101,6 +101,7 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 		.repository = strdup(repository),
 		.rpo_ns = duration(section, "rpo"),
 		.points_ns = duration(section, "points"),
+		.keep_journal_ns = duration(section, "keep-journal"),
 		.acknowledge_ns = ACKNOWLEDGE_NS,
 		.scan_bytes_per_second = size(section, "scan-rate"),
 		.memory_bytes = size(section, "memory"),
@@ -161,11 +162,15 @@ static int open_config(const char *path, FILE **ret_file)
 
 static int parse(const char *path, FILE *file, cfg_t *top)
 {
+	static const char *const durations[] = {
+		"volume|rpo", "volume|points", "volume|keep-journal",
+	};
+
 	top->filename = strdup(path);
 	complaint[0] = '\0';
 	cfg_set_error_function(top, complain);
-	for (size_t i = 0; i < 2; i++)
-		cfg_set_validate_func(top, i ? "volume|points" : "volume|rpo", check_duration);
+	for (size_t i = 0; i < sizeof(durations) / sizeof(*durations); i++)
+		cfg_set_validate_func(top, durations[i], check_duration);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
 	if (cfg_parse_fp(top, file) == CFG_SUCCESS)
@@ -180,6 +185,7 @@ int config_read(const char *path, struct config *ret_config)
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
 		CFG_STR("rpo", "5s", CFGF_NONE),
 		CFG_STR("points", "1h", CFGF_NONE),
+		CFG_STR("keep-journal", "48h", CFGF_NONE),
 		CFG_STR("scan-rate", "0", CFGF_NONE),
 		CFG_STR("memory", "64M", CFGF_NONE),
 		CFG_END(),
@@ -226,6 +232,7 @@ bool config_same_volume(const struct protection_settings *a, const struct protec
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->device, b->device) == 0 &&
 	       strcmp(a->repository, b->repository) == 0 && a->rpo_ns == b->rpo_ns &&
-	       a->points_ns == b->points_ns && a->memory_bytes == b->memory_bytes &&
+	       a->points_ns == b->points_ns && a->keep_journal_ns == b->keep_journal_ns &&
+	       a->memory_bytes == b->memory_bytes &&
 	       a->scan_bytes_per_second == b->scan_bytes_per_second;
 }

@@ -580,6 +580,7 @@ struct tmc_stats {
 	uint64_t indexes, index_bytes;
 	uint64_t point_bytes;   /**< of point objects */
 	uint64_t index_entries; /**< blobs; one with two places counts twice */
+	uint64_t segments, segment_bytes; /**< of the journal */
 	/* of the walk, each blob that a point needs counted once: */
 	uint64_t chunks;             /**< that are not zeros */
 	uint64_t chunk_bytes;        /**< their plain content */
@@ -726,6 +727,26 @@ int tmc_retention_apply(const struct tmc_retention *rules, const struct tmc_poin
 			size_t nr, const struct tmc_note *notes, size_t nr_notes,
 			uint64_t now_ns, uint32_t *ret_reasons);
 
+/** What is kept of the journal no longer, and what stays, but for what was given up before. */
+struct tmc_journal_forgotten {
+	uint64_t segments, bytes;    /**< that go */
+	uint64_t last_time_ns;       /**< of the latest record in them; 0: none goes */
+	uint64_t kept_segments, kept_bytes;
+	uint64_t kept_instants;      /**< that can be had of those and of points in the journal */
+};
+
+/**
+ * Give up what instants that are older than keep_ns were made of, and what no instant can be
+ * made of: of each stretch the oldest segments, up to a restore point. Ages are by the store's
+ * clock. What stays, whatever its age: all behind the latest exact point of a stretch, all
+ * that a scan (tmc_moment) needs, the last segment of a volume. keep_ns 0: no more than that.
+ * volume_id NULL: every volume. dry_run: only say what would go. Nothing is freed before a
+ * prune. On error nothing was given up. Errors: -EBADMSG, -EBUSY (this handle writes or
+ * prunes), -EPROTONOSUPPORT (only a newer version may write there).
+ */
+int tmc_journal_forget(struct tmc_repo *repo, const char *volume_id, uint64_t keep_ns,
+		       bool dry_run, struct tmc_journal_forgotten *ret_result);
+
 /* ----------------------------------------------------------------------- prune */
 
 /**
@@ -739,6 +760,8 @@ struct tmc_prune_options {
 	const struct tmc_id *points; /**< that go; every other one stays */
 	size_t nr_points;
 	bool dry_run; /**< only say what would go */
+	uint64_t keep_journal_ns; /**< as tmc_journal_forget; 0: the journal is left alone */
+	const char *journal_volume_id; /**< NULL: that of every volume */
 	/**
 	 * How long what goes stays readable, by the store's clock. 0 frees at once what no
 	 * other program can be using: for a store on a local file system.
@@ -761,6 +784,7 @@ struct tmc_prune_result {
 	uint64_t pending_bytes;         /**< given up, and to be freed by a later prune */
 	uint64_t waiting_dooms;         /**< past their grace, kept by a program that is at work */
 	uint64_t rescued_blobs;         /**< given up, and needed again by now */
+	struct tmc_journal_forgotten journal;
 };
 
 /**

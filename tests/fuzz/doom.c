@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPAIR_HEADER 1u
-#define REPAIR_COUNTS 2u /* packs get what points and indexes leave */
-#define REPAIR_ORDER  4u
-#define REPAIR_NAME   8u
-#define IMAGE_BYTES   (16u << 10)
-#define CAP_BYTES     (2 * IMAGE_BYTES + (8u << 10)) /* the object, and its lists */
+#define REPAIR_HEADER   1u
+#define REPAIR_COUNTS   2u /* segments, or packs, get what the others leave */
+#define REPAIR_ORDER    4u
+#define REPAIR_NAME     8u
+#define REPAIR_SEGMENTS 16u /* else there are none, and packs get it */
+#define IMAGE_BYTES     (16u << 10)
+#define CAP_BYTES       (2 * IMAGE_BYTES + (8u << 10)) /* the object, and its lists */
 
 static uint8_t image[IMAGE_BYTES];
 
@@ -24,27 +25,51 @@ static void repair_order(const struct tmc_doom_disk *disk, size_t nr_ids)
 {
 	size_t counts[] = {
 		get_le32(disk->nr_points), get_le32(disk->nr_indexes), get_le32(disk->nr_packs),
+		get_le32(disk->nr_segments),
 	};
 	uint8_t *ids = image + sizeof(*disk);
 
-	for (int i = 0; i < 3 && counts[i] <= nr_ids; i++) {
+	for (int i = 0; i < 4 && counts[i] <= nr_ids; i++) {
 		qsort(ids, counts[i], sizeof(struct tmc_id), tmc_id_compare);
 		ids += counts[i] * sizeof(struct tmc_id);
 		nr_ids -= counts[i];
 	}
 }
 
+static void repair_counts(struct tmc_doom_disk *disk, size_t nr_ids, bool has_segments)
+{
+	size_t nr_others = (size_t)get_le32(disk->nr_points) + get_le32(disk->nr_indexes);
+	le32_t *last = has_segments ? &disk->nr_segments : &disk->nr_packs;
+
+	if (has_segments)
+		nr_others += get_le32(disk->nr_packs);
+	else
+		disk->nr_segments = put_le32(0);
+	if (nr_others <= nr_ids)
+		*last = put_le32((uint32_t)(nr_ids - nr_others));
+}
+
+/* The header says whether there are segments. */
+static void repair_header(struct tmc_doom_disk *disk)
+{
+	uint64_t incompat = get_le64(disk->header.incompat) & ~(uint64_t)TMC_INCOMPAT_SEGMENTS;
+
+	if (get_le32(disk->nr_segments))
+		incompat |= TMC_INCOMPAT_SEGMENTS;
+	disk->header.incompat = put_le64(incompat);
+	fuzz_repair_header(&disk->header);
+}
+
 static void repair(uint8_t repairs, size_t size)
 {
-	size_t nr_ids = (size - sizeof(struct tmc_doom_disk)) / sizeof(struct tmc_id), nr_others;
+	size_t nr_ids = (size - sizeof(struct tmc_doom_disk)) / sizeof(struct tmc_id);
 	struct tmc_doom_disk disk;
 
 	memcpy(&disk, image, sizeof(disk));
+	if (repairs & REPAIR_COUNTS)
+		repair_counts(&disk, nr_ids, repairs & REPAIR_SEGMENTS);
 	if (repairs & REPAIR_HEADER)
-		fuzz_repair_header(&disk.header);
-	nr_others = (size_t)get_le32(disk.nr_points) + get_le32(disk.nr_indexes);
-	if (repairs & REPAIR_COUNTS && nr_others <= nr_ids)
-		disk.nr_packs = put_le32((uint32_t)(nr_ids - nr_others));
+		repair_header(&disk);
 	memcpy(image, &disk, sizeof(disk));
 	if (repairs & REPAIR_ORDER)
 		repair_order(&disk, nr_ids);
@@ -69,8 +94,10 @@ static void load(const struct tmc_id *id, size_t size)
 	check_order(&doom.points);
 	check_order(&doom.indexes);
 	check_order(&doom.packs);
+	check_order(&doom.segments);
 	if (sizeof(struct tmc_doom_disk) +
-	    (doom.points.nr + doom.indexes.nr + doom.packs.nr) * sizeof(struct tmc_id) != size)
+	    (doom.points.nr + doom.indexes.nr + doom.packs.nr + doom.segments.nr) *
+	    sizeof(struct tmc_id) != size)
 		abort();
 	tmc_doom_clear(&doom);
 }

@@ -204,6 +204,7 @@ static int make_records(const struct fixture *fixture)
 	struct tmc_id ids[4] = { { { 1 } }, { { 2 } }, { { 3 } }, { { 4 } } };
 	struct tmc_doom doom = {
 		.generation = 3, .points = { ids, 2 }, .indexes = { ids, 1 }, .packs = { ids, 4 },
+		.segments = { ids, 3 },
 	};
 	struct tmc_slot_secret secret = { .master = { 1 } };
 	struct tmc_repo *repo;

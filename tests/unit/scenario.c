@@ -188,6 +188,17 @@ static int run_sweep(struct world *world)
 	return prune_with(world, NULL, 0, 0);
 }
 
+static int run_prune_journal(struct world *world)
+{
+	const struct tmc_prune_options options = {
+		.repack_below_percent = 80, .repack_bytes_max = UINT64_MAX, .keep_journal_ns = 1,
+	};
+	struct tmc_prune_result result;
+
+	scenario_note_pruned(world);
+	return tmc_prune(world->repo, &options, &result);
+}
+
 static const struct scenario_step steps_that_add[] = {
 	{ "init", run_init },
 	{ "full backup", run_full_backup },
@@ -218,6 +229,11 @@ static const struct scenario_step steps_of_journal[] = {
 	{ "aborted stretch", scenario_abort_stretch },
 	{ "later stretch", scenario_write_stretch },
 	{ "read segments", scenario_read_segments },
+	{ "point of the stretch", scenario_keep_first },
+	{ "forget segments", scenario_forget_segments },
+	{ "later point of the stretch", scenario_keep_second },
+	{ "prune", run_prune_journal },
+	{ "read what is left", scenario_read_segments },
 	{ "verify", run_verify },
 };
 

@@ -25,7 +25,10 @@ struct world_point {
 /** A segment of the journal that was told to be durable. */
 struct world_segment {
 	struct tmc_id id;
-	unsigned int made_by; /* step, from 1 */
+	uint64_t last_seq;
+	unsigned int made_by;  /* step, from 1 */
+	unsigned int taken_by; /* the step that gives it up; 0: none */
+	bool may_stay;         /* that step need not */
 };
 
 /** The repository of a scenario and what it has to hold. */

@@ -4,6 +4,7 @@
  */
 #include "scenario_journal.h"
 
+#include "catalog/repo.h"
 #include "catalog/segment.h"
 
 #define SEGMENT_RECORDS 3u
@@ -43,8 +44,10 @@ struct tmc_record scenario_record(uint64_t seq, uint8_t ret_data[SCENARIO_RECORD
 /* In the library's thread; who reads it has waited for that one's end. */
 static void note_durable(void *context, const struct tmc_id *segment, uint64_t last_seq)
 {
-	const struct world_segment told = { *segment, ((struct world *)context)->step };
 	struct world *world = context;
+	const struct world_segment told = {
+		.id = *segment, .last_seq = last_seq, .made_by = world->step,
+	};
 
 	if (world->nr_segments < WORLD_SEGMENTS)
 		world->segments[world->nr_segments] = told;
@@ -107,6 +110,67 @@ int scenario_abort_stretch(struct world *world)
 	return ret;
 }
 
+/* ------------------------------------------------------------------------ give up */
+
+static int keep(struct world *world, unsigned int nr_segments)
+{
+	const struct tmc_moment moment = {
+		.stretch = world->stretch,
+		.seq = world->stretch_seq + nr_segments * SEGMENT_RECORDS - 1,
+	};
+	const struct tmc_volume volume = model_volume(world->model);
+	struct tmc_backup *backup;
+	struct tmc_point point;
+	int ret = tmc_backup_begin(world->repo, &volume, NULL, 1, &backup);
+
+	if (ret < 0)
+		return ret;
+	put_range(backup, world->model, 0, world->model->nr_chunks, NULL);
+	tmc_backup_set_moment(backup, &moment);
+	ret = tmc_backup_commit(backup, world->step, world->model->bytes, &point);
+	if (!ret)
+		world_add_point(world, &point);
+	return ret;
+}
+
+int scenario_keep_first(struct world *world)
+{
+	return keep(world, 1);
+}
+
+int scenario_keep_second(struct world *world)
+{
+	return keep(world, 2);
+}
+
+static void note_taken(struct world *world, uint64_t end_seq, bool may_stay)
+{
+	for (unsigned int i = 0; i < world->nr_segments; i++) {
+		struct world_segment *segment = &world->segments[i];
+
+		if (segment->taken_by || segment->last_seq >= end_seq)
+			continue;
+		segment->taken_by = world->step;
+		segment->may_stay = may_stay;
+	}
+}
+
+int scenario_forget_segments(struct world *world)
+{
+	struct tmc_journal_forgotten forgotten;
+
+	note_taken(world, world->stretch_seq + SEGMENT_RECORDS, false);
+	return tmc_journal_forget(world->repo, NULL, 0, false, &forgotten);
+}
+
+/* Whether the second segment counts as old is the clock's affair. */
+void scenario_note_pruned(struct world *world)
+{
+	note_taken(world, world->stretch_seq + 2 * SEGMENT_RECORDS, true);
+}
+
+/* --------------------------------------------------------------------------- read */
+
 static int read_segment(struct tmc_repo *repo, const struct tmc_id *id, const char *where)
 {
 	struct tmc_segment_reader *reader;
@@ -133,6 +197,15 @@ static int read_segment(struct tmc_repo *repo, const struct tmc_id *id, const ch
 	return ret;
 }
 
+static unsigned int count_staying(const struct world *world)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < world->nr_segments; i++)
+		nr += !world->segments[i].taken_by;
+	return nr;
+}
+
 int scenario_read_segments(struct world *world)
 {
 	struct tmc_segment *segments;
@@ -140,7 +213,7 @@ int scenario_read_segments(struct world *world)
 	int ret = tmc_segment_list(world->repo, "test-volume", &segments, &nr);
 
 	if (!ret)
-		assert_true(nr >= world->nr_segments);
+		assert_true(nr >= count_staying(world));
 	for (size_t i = 0; i < nr && !ret; i++)
 		ret = read_segment(world->repo, &segments[i].id, "read");
 	free(segments);
@@ -155,26 +228,74 @@ static bool is_listed(const struct tmc_segment *segments, size_t nr, const struc
 	return false;
 }
 
+static void expect_order(const struct tmc_segment *segments, size_t nr, bool given_up,
+			 const char *where)
+{
+	static const struct tmc_id none;
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct tmc_segment *segment = &segments[i];
+		bool is_first = !i || segments[i - 1].stretch != segment->stretch;
+
+		if (is_first && !given_up && memcmp(&segment->previous, &none, sizeof(none)))
+			fail_msg("%s: segment %zu has no predecessor", where, i);
+		if (!is_first && memcmp(&segment->previous, &segments[i - 1].id, sizeof(none)))
+			fail_msg("%s: segment %zu does not follow the one before it", where, i);
+	}
+}
+
+/* Of what is there, given up or not. */
+static void expect_files(struct tmc_repo *repo, bool given_up, const char *where)
+{
+	struct tmc_segment segments[WORLD_SEGMENTS];
+	struct tmc_id *ids;
+	size_t nr;
+
+	assert_success(tmc_store_list(repo->store, TMC_STORE_JOURNAL, &ids, &nr));
+	assert_true(nr <= WORLD_SEGMENTS);
+	for (size_t i = 0; i < nr; i++)
+		assert_success(tmc_segment_look(repo, &ids[i], &segments[i], NULL));
+	expect_order(segments, nr, given_up, where);
+	free(ids);
+}
+
+static bool is_given_up(const struct world *world, unsigned int nr_done)
+{
+	for (unsigned int i = 0; i < world->nr_segments; i++)
+		if (world->segments[i].taken_by && world->segments[i].taken_by <= nr_done + 1)
+			return true;
+	return false;
+}
+
+static void expect_told(const struct world *world, const struct tmc_segment *segments, size_t nr,
+			unsigned int nr_done, const char *where)
+{
+	for (unsigned int i = 0; i < world->nr_segments; i++) {
+		const struct world_segment *segment = &world->segments[i];
+		bool taken = segment->taken_by && segment->taken_by <= nr_done + 1;
+		bool listed = is_listed(segments, nr, &segment->id);
+
+		if (segment->made_by <= nr_done && !taken && !listed)
+			fail_msg("%s: segment %u is lost", where, i);
+		if (taken && segment->taken_by <= nr_done && !segment->may_stay && listed)
+			fail_msg("%s: segment %u has come back", where, i);
+	}
+}
+
 void scenario_expect_segments(const struct world *world, struct tmc_repo *repo,
 			      unsigned int nr_done, const char *where)
 {
-	static const struct tmc_id none;
+	bool given_up = is_given_up(world, nr_done);
 	struct tmc_segment *segments;
 	size_t nr;
 
 	if (tmc_segment_list(repo, NULL, &segments, &nr) < 0)
 		fail_msg("%s: the list of segments: %s", where, tmc_error_text());
-	for (size_t i = 0; i < nr; i++) {
-		const struct tmc_id *previous = &segments[i].previous;
-
-		if (memcmp(previous, &none, sizeof(none)) && !is_listed(segments, nr, previous))
-			fail_msg("%s: segment %zu has no predecessor", where, i);
+	expect_order(segments, nr, given_up, where);
+	expect_files(repo, given_up, where);
+	for (size_t i = 0; i < nr; i++)
 		if (read_segment(repo, &segments[i].id, where) < 0)
 			fail_msg("%s: segment %zu: %s", where, i, tmc_error_text());
-	}
-	for (unsigned int i = 0; i < world->nr_segments; i++)
-		if (world->segments[i].made_by <= nr_done &&
-		    !is_listed(segments, nr, &world->segments[i].id))
-			fail_msg("%s: segment %u is lost", where, i);
+	expect_told(world, segments, nr, nr_done, where);
 	free(segments);
 }

@@ -9,6 +9,7 @@
 
 #include "catalog/doom.h"
 #include "catalog/generation.h"
+#include "catalog/object.h"
 #include "catalog/repo.h"
 #include "catalog/session.h"
 
@@ -165,6 +166,7 @@ static void any_damage_to_a_doom_is_refused(void **state)
 	assert_success(model_backup(repo, model, NULL, NULL, 1, &point));
 	take_all(repo, TMC_STORE_PACK, &doom.packs);
 	take_all(repo, TMC_STORE_POINT, &doom.points);
+	take_all(repo, TMC_STORE_INDEX, &doom.segments); /* some ids */
 	seal_doom(repo, &doom);
 	tmc_repo_close(repo);
 	list_files(fixture, "doom", files);
@@ -200,6 +202,74 @@ static void any_damage_to_a_doom_is_refused(void **state)
 	free(data);
 	free(files);
 	model_destroy(model);
+}
+
+static uint64_t incompat_of(struct tmc_repo *repo, const struct tmc_id *id)
+{
+	struct tmc_object_header_disk header;
+	char path[TMC_STORE_TEXT];
+	size_t bytes;
+	uint8_t *data;
+
+	data = read_file(tmc_store_describe(repo->store, TMC_STORE_DOOM, id, path), &bytes);
+	memcpy(&header, data, sizeof(header));
+	free(data);
+	return get_le64(header.incompat);
+}
+
+/* One without segments is what it was before there were any. */
+static void a_doom_says_whether_it_lists_segments(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 4096);
+	struct tmc_id ids[] = { { { 1 } }, { { 2 } }, { { 3 } } };
+	struct tmc_doom doom = { .points = { ids, 1 }, .segments = { ids + 1, 2 } };
+	struct tmc_doom before = { .points = { ids, 1 } }, loaded;
+	struct tmc_dooms dooms;
+
+	assert_success(tmc_doom_store(repo->store, repo->keys, &doom));
+	assert_true(incompat_of(repo, &doom.id) & TMC_INCOMPAT_SEGMENTS);
+	assert_success(tmc_doom_load(repo->store, repo->keys, &doom.id, &loaded));
+	assert_int_equal(loaded.points.nr, 1);
+	assert_int_equal(loaded.segments.nr, 2);
+	assert_memory_equal(loaded.segments.ids, ids + 1, 2 * sizeof(*ids));
+	tmc_doom_clear(&loaded);
+	assert_success(tmc_dooms_load(repo->store, repo->keys, &dooms));
+	assert_true(tmc_dooms_list(&dooms, TMC_STORE_JOURNAL, &ids[1]));
+	assert_false(tmc_dooms_list(&dooms, TMC_STORE_JOURNAL, &ids[0]));
+	assert_false(tmc_dooms_list(&dooms, TMC_STORE_POINT, &ids[1]));
+	assert_false(tmc_dooms_list(&dooms, TMC_STORE_PACK, &ids[1]));
+	tmc_dooms_clear(&dooms);
+	assert_success(tmc_doom_store(repo->store, repo->keys, &before));
+	assert_false(incompat_of(repo, &before.id) & TMC_INCOMPAT_SEGMENTS);
+	tmc_repo_close(repo);
+}
+
+static void expect_refused(struct tmc_repo *repo, enum tmc_incompat incompat, uint32_t nr_segments)
+{
+	const struct tmc_object_kind kind = {
+		.store_kind = TMC_STORE_DOOM, .type = TMC_OBJECT_DOOM, .incompat = incompat,
+	};
+	struct {
+		struct tmc_doom_disk disk;
+		struct tmc_id ids[1];
+	} image = { .disk = { .nr_segments = put_le32(nr_segments) }, .ids = { { { 7 } } } };
+	struct tmc_doom doom;
+	struct tmc_id id;
+
+	assert_success(tmc_object_store(repo->store, repo->keys, &kind, &image,
+					sizeof(image.disk) + nr_segments * sizeof(id), &id));
+	assert_int_equal(tmc_doom_load(repo->store, repo->keys, &id, &doom), -EBADMSG);
+}
+
+static void a_doom_that_says_so_in_vain_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, 4096);
+
+	expect_refused(repo, 0, 1);
+	expect_refused(repo, TMC_INCOMPAT_SEGMENTS, 0);
+	tmc_repo_close(repo);
 }
 
 static void the_generation_grows_with_points_dooms_and_ledgers(void **state)
@@ -241,6 +311,8 @@ int main(void)
 		T(what_was_seen_before_the_session_counts_for_nothing),
 		T(a_session_says_which_dooms_it_avoids),
 		T(any_damage_to_a_doom_is_refused),
+		T(a_doom_says_whether_it_lists_segments),
+		T(a_doom_that_says_so_in_vain_is_refused),
 		T(the_generation_grows_with_points_dooms_and_ledgers),
 	};
 
