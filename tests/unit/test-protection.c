@@ -3,7 +3,8 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * What the module's base is in a repository: a point, or the end of the stretch that it names
- * a segment of, also where that segment is not kept any more.
+ * a segment of, also where that segment is not kept any more; and how a protection cuts its
+ * journal back.
  */
 #include "journal_life.h"
 
@@ -18,9 +19,14 @@ struct scene {
 	struct protection protection;
 };
 
+static unsigned int nr_said;
+static char said[256];
+
 static void say(const struct protection_settings *settings, enum protection_event event,
 		const char *text)
 {
+	nr_said++;
+	snprintf(said, sizeof(said), "%s", text);
 }
 
 static int scene_setup(void **state)
@@ -143,6 +149,32 @@ static void what_is_behind_all_that_there_is_is_no_base(void **state)
 	assert_false(find(scene, &point));
 }
 
+static void what_is_given_up_is_said_once(void **state)
+{
+	struct scene *scene = *state;
+	struct protection_settings settings = {
+		.repository = scene->life->fixture->path, .keep_journal_ns = 48 * HOUR_NS,
+	};
+
+	scene->protection.settings = &settings;
+	life_add_stretch(scene->life, 5);
+	life_add_point(scene->life, 1, 0);
+	life_add_point(scene->life, 35, 0);
+	nr_said = 0;
+	assert_int_equal(protection_forget_journal(&scene->protection), 0);
+	assert_int_equal(nr_said, 0);
+	life_age(scene->life, 40, OLD_NS);
+	assert_int_equal(protection_forget_journal(&scene->protection), 0);
+	assert_int_equal(nr_said, 1);
+	assert_non_null(strstr(said, "journal: 3 segments, "));
+	assert_int_equal(protection_forget_journal(&scene->protection), 0);
+	assert_int_equal(nr_said, 1);
+	assert_int_equal(life_first_seq(scene->life, 1), 31);
+	settings.repository = "/nonexistent";
+	assert_int_equal(protection_forget_journal(&scene->protection), -ENOENT);
+	assert_int_equal(nr_said, 1);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
@@ -151,6 +183,7 @@ int main(void)
 		T(also_where_the_segment_is_not_kept_any_more),
 		T(also_where_nothing_but_a_point_is_left_of_the_stretch),
 		T(what_is_behind_all_that_there_is_is_no_base),
+		T(what_is_given_up_is_said_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
