@@ -4,10 +4,11 @@
  *
  * Which image the module's dirty set is relative to: a point that this repository has, or
  * the end of a stretch, which then becomes one. The base names a segment of that stretch;
- * later ones may be there, and are as good (docs/journal.md, "Crash order"), also where it is
- * not kept any more itself.
+ * later ones, or points, may be there, and are as good (docs/journal.md, "Crash order"), also
+ * where it is not kept any more itself.
  */
 #include "agent/protection.h"
+#include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -23,27 +24,49 @@ static bool fits(const struct protection *p, const struct tmc_point *point)
 	       point->chunk_bytes == p->live.info->chunk_bytes;
 }
 
-/* Names begin with stretch and last seq, in the order of bytes. */
-#define STRETCH_BYTES 8
-#define PLACE_BYTES   16
-
-/* Of the stretch that the base is a segment of, the last seq; 0: it is none of ours. */
-static uint64_t end_of_stretch(struct protection *p, uint64_t *ret_stretch)
+static uint64_t last_of_segments(struct protection *p, uint64_t stretch)
 {
 	CLEANUP_FREE struct tmc_segment *segments = NULL;
 	uint64_t last_seq = 0;
 	size_t nr = 0;
 
 	tmc_segment_list(p->repo, p->live.volume.volume_id, &segments, &nr);
-	*ret_stretch = 0;
 	for (size_t i = 0; i < nr; i++)
-		if (memcmp(&segments[i].id, &p->base, STRETCH_BYTES) == 0 &&
-		    memcmp(&segments[i].id, &p->base, PLACE_BYTES) >= 0)
-			*ret_stretch = segments[i].stretch;
-	for (size_t i = 0; i < nr && *ret_stretch; i++)
-		if (segments[i].stretch == *ret_stretch && segments[i].last_seq > last_seq)
+		if (segments[i].stretch == stretch && segments[i].last_seq > last_seq)
 			last_seq = segments[i].last_seq;
 	return last_seq;
+}
+
+static uint64_t last_of_exact_points(struct protection *p, uint64_t stretch)
+{
+	CLEANUP_FREE struct tmc_point *points = NULL;
+	uint64_t last_seq = 0;
+	size_t nr = 0;
+
+	tmc_point_list(p->repo, &points, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		const struct tmc_moment *moment = &points[i].moment;
+
+		if (moment->stretch == stretch && !moment->settles_seq && moment->seq > last_seq)
+			last_seq = moment->seq;
+	}
+	return last_seq;
+}
+
+/*
+ * Of the stretch that the base is a segment of, the last seq; 0: it is none of ours. A segment's
+ * name begins with its stretch, which is random, and its last seq (docs/format.md).
+ */
+static uint64_t end_of_stretch(struct protection *p, uint64_t *ret_stretch)
+{
+	uint64_t stretch = get_be64(p->base.bytes), base_seq = get_be64(p->base.bytes + 8);
+	uint64_t last_seq = last_of_segments(p, stretch);
+	uint64_t point_seq = last_of_exact_points(p, stretch);
+
+	if (point_seq > last_seq)
+		last_seq = point_seq;
+	*ret_stretch = stretch;
+	return last_seq >= base_seq ? last_seq : 0;
 }
 
 static int keep_end_of_stretch(struct protection *p, struct tmc_point *ret_point)

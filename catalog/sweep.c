@@ -311,6 +311,7 @@ static bool holds_more_than_segments(const struct tmc_doom *doom)
 	return doom->points.nr || doom->indexes.nr || doom->packs.nr;
 }
 
+/* 1; 0: it waits; or a negative errno. */
 static int sweep_doom(struct tmc_prune *prune, const struct tmc_doom *doom)
 {
 	struct sweep sweep = { .prune = prune, .doom = doom };
@@ -322,8 +323,10 @@ static int sweep_doom(struct tmc_prune *prune, const struct tmc_doom *doom)
 		ret = survey(&sweep);
 	if (!ret)
 		prune->result->waiting_dooms++;
-	if (ret > 0)
+	if (ret > 0) {
 		ret = remove_all(&sweep);
+		ret = ret ? ret : 1;
+	}
 	close_survey(&sweep);
 	tmc_id_list_clear(&sweep.staying);
 	return ret;
@@ -347,18 +350,27 @@ static int compare_generations(const void *a, const void *b)
 							 doom_a->generation > doom_b->generation;
 }
 
-/* The oldest first: what its points need is not needed any more by the next. */
+/*
+ * The oldest first: what its points need is not needed any more by the next. Of a stretch the
+ * next one lists later segments, which must not go before those of one that is left.
+ */
 int tmc_prune_sweep(struct tmc_prune *prune)
 {
 	CLEANUP(tmc_dooms_clear) struct tmc_dooms dooms = { 0 };
 	int ret = tmc_dooms_load(prune->repo->store, prune->repo->keys, &dooms);
+	bool segments_wait = false;
 
 	if (!ret && dooms.nr)
 		qsort(dooms.dooms, dooms.nr, sizeof(*dooms.dooms), compare_generations);
-	for (size_t i = 0; i < dooms.nr && !ret; i++) {
-		ret = is_ripe(prune, &dooms.dooms[i]);
+	for (size_t i = 0; i < dooms.nr && ret >= 0; i++) {
+		const struct tmc_doom *doom = &dooms.dooms[i];
+
+		if (doom->segments.nr && segments_wait)
+			continue;
+		ret = is_ripe(prune, doom);
 		if (ret > 0)
-			ret = sweep_doom(prune, &dooms.dooms[i]);
+			ret = sweep_doom(prune, doom);
+		segments_wait |= !ret && doom->segments.nr;
 	}
-	return ret;
+	return ret < 0 ? ret : 0;
 }

@@ -393,6 +393,46 @@ static void who_has_listed_before_can_read(void **state)
 	free(segments);
 }
 
+/* -------------------------------------------------------------------------- sweep */
+
+static void set_time_of_doom(struct life *life, int64_t ahead_s)
+{
+	struct file_list *files = calloc(1, sizeof(*files));
+	struct timespec times[2];
+
+	list_files(life->fixture, "doom", files);
+	assert_int_equal(files->nr, 1);
+	clock_gettime(CLOCK_REALTIME, &times[0]);
+	times[0].tv_sec += ahead_s;
+	times[1] = times[0];
+	assert_int_equal(utimensat(AT_FDCWD, files->paths[0], times, 0), 0);
+	free(files);
+}
+
+/* The first doom seems to be of the future: the second must not overtake it. */
+static void later_segments_do_not_go_first(void **state)
+{
+	const struct tmc_prune_options options = { .grace_ns = 1, .repack_below_percent = 50 };
+	struct tmc_prune_result result;
+	struct life *life = *state;
+
+	life_add_stretch(life, 6);
+	life_add_point(life, 25, 0);
+	life_give_up(life, KEEP_NS, 2);
+	set_time_of_doom(life, 1000);
+	life_add_point(life, 45, 0);
+	life_age(life, 60, OLD_NS);
+	life_give_up(life, KEEP_NS, 2);
+	life_reopen(life);
+	usleep(20000);
+	assert_success(tmc_prune(life->repo, &options, &result));
+	assert_int_equal(result.freed_bytes, 0);
+	assert_int_equal(life_first_file(life, 1), 1);
+	life_sweep(life);
+	assert_int_equal(life_first_file(life, 1), 41);
+	life_expect_sound(life);
+}
+
 /* -------------------------------------------------------------------------- prune */
 
 static void prune_with(struct life *life, const struct tmc_point *point, bool dry_run,
@@ -693,6 +733,7 @@ int main(void)
 		T(a_store_whose_clock_was_set_back_gives_up_less),
 		T(nothing_goes_where_anything_is_damaged),
 		T(who_has_listed_before_can_read),
+		T(later_segments_do_not_go_first),
 		T(a_prune_gives_up_points_and_segments_in_one_doom),
 		T(where_no_point_stays_the_journal_does),
 		T(a_doom_that_goes_aside_brings_its_segments_back),
