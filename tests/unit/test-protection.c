@@ -504,39 +504,92 @@ static void the_stream_can_be_lost_while_it_scans(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+/* Refused, or as it was. */
+static void check_instant(struct scene *scene, const struct tmc_when *when, const uint8_t *expected)
+{
+	uint8_t *data = malloc(VOLUME_BYTES);
+	struct tmc_repo *repo = open_repo(scene);
+	int r = look_at(repo, when, data);
+
+	assert_true(r == 0 || r == -ENOENT);
+	if (r == 0)
+		assert_memory_equal(data, expected, VOLUME_BYTES);
+	tmc_repo_close(repo);
+	free(data);
+}
+
+/* The scan has read the first half; what it reads now is in records, or in none. */
+static struct protection_status begin_slow_scan(struct scene *scene)
+{
+	struct protection_status status;
+
+	scene->settings.scan_bytes_per_second = 4u << 20;
+	start(scene);
+	status = wait_until(scene, has_scanned, VOLUME_BYTES / 2);
+	module_be_quiet(scene->module, true);
+	return status;
+}
+
+/* Between the mark and the last read there is a write that the scan has seen. */
+static void instants_begin_behind_the_last_read_of_a_scan(void **state)
+{
+	struct scene *scene = *state;
+	struct tmc_when when = {.kind = TMC_WHEN_MARK, .mark = "before"};
+	uint8_t *before = malloc(VOLUME_BYTES);
+
+	touch(scene, NR_CHUNKS - 4, 4);
+	module_read(scene->module, 0, VOLUME_BYTES / SECTOR, before);
+	begin_slow_scan(scene);
+	assert_int_equal(module_mark(scene->module, "before"), 0);
+	touch(scene, NR_CHUNKS - 8, 8);
+	wait_until(scene, has_scanned, VOLUME_BYTES);
+	usleep(500000); /* what the last read has to rest, and more */
+	module_be_quiet(scene->module, false);
+	end_well(scene);
+	check_instant(scene, &when, before);
+	check_end(scene, VOLUME_BYTES);
+	free(before);
+}
+
 /* Nothing has told the agent of the hole when the scan reads what no record tells. */
 static void what_is_read_behind_a_hole_is_no_instant(void **state)
 {
 	struct scene *scene = *state;
 	struct tmc_when when = {.kind = TMC_WHEN_SEQ};
-	uint8_t *before = malloc(VOLUME_BYTES), *data = malloc(VOLUME_BYTES);
-	struct protection_status status;
-	struct tmc_repo *repo;
-	int r;
+	uint8_t *before = malloc(VOLUME_BYTES);
 
 	touch(scene, 0, 4);
 	touch(scene, NR_CHUNKS - 4, 4);
 	module_read(scene->module, 0, VOLUME_BYTES / SECTOR, before);
-	scene->settings.scan_bytes_per_second = 4u << 20;
-	start(scene);
-	status = wait_until(scene, has_scanned, 2u << 20);
-	when.seq = status.recorder.first_seq;
-	module_be_quiet(scene->module, true);
+	when.seq = begin_slow_scan(scene).recorder.first_seq;
 	module_lose_stream(scene->module);
 	touch(scene, NR_CHUNKS - 8, 8);
-	usleep(1300000);
+	wait_until(scene, has_scanned, VOLUME_BYTES);
+	usleep(500000);
 	module_be_quiet(scene->module, false);
-	scene->settings.scan_bytes_per_second = 0;
 	end_well(scene);
-	repo = open_repo(scene);
-	r = look_at(repo, &when, data);
-	assert_true(r == 0 || r == -ENOENT);
-	if (r == 0)
-		assert_memory_equal(data, before, VOLUME_BYTES);
-	tmc_repo_close(repo);
+	check_instant(scene, &when, before);
 	check_end(scene, VOLUME_BYTES);
 	free(before);
-	free(data);
+}
+
+/* Their parts are read last. */
+static void marks_that_come_while_it_scans_are_right(void **state)
+{
+	struct scene *scene = *state;
+	struct writers_options options = {
+		.seed = 14, .pause_us = 3000,
+		.first_sector = VOLUME_BYTES / SECTOR - WRITERS_NR * WRITERS_SECTORS,
+	};
+
+	scene->settings.scan_bytes_per_second = 8u << 20;
+	scene->writers = writers_start(scene->module, &options);
+	start(scene);
+	wait_for_streaming(scene);
+	promise(scene, scene->start_ns, UINT64_MAX);
+	end_well(scene);
+	check_marks(scene, 10);
+	check_end(scene, VOLUME_BYTES);
 }
 
 static void writes_that_fail_are_read_again(void **state)
@@ -646,7 +699,10 @@ static void whatever_happens_no_instant_is_wrong(void **state)
 {
 	struct scene *scene = *state;
 	unsigned int seed = is_long() ? (unsigned int)clock_ns(CLOCK_REALTIME) : 13;
-	struct writers_options options = {.pause_us = 3000, .first_sector = 13};
+	struct writers_options options = {
+		.pause_us = 3000,
+		.first_sector = seed % (VOLUME_BYTES / SECTOR - WRITERS_NR * WRITERS_SECTORS),
+	};
 	struct module_options small = {
 		.name = NAME, .volume_bytes = VOLUME_BYTES, .chunk_bytes = CHUNK,
 		.ring_bytes = 131072, .stall_ms = 3, .flight_us = 2000,
@@ -807,7 +863,9 @@ int main(void)
 		TEST(a_gap_costs_what_was_written_in_it),
 		TEST(a_ring_that_is_too_small_makes_gaps_and_no_lies),
 		TEST(the_stream_can_be_lost_while_it_scans),
+		TEST(instants_begin_behind_the_last_read_of_a_scan),
 		TEST(what_is_read_behind_a_hole_is_no_instant),
+		TEST(marks_that_come_while_it_scans_are_right),
 		TEST(writes_that_fail_are_read_again),
 		TEST(what_is_said_to_be_durable_is),
 		TEST(agents_that_die_lose_nothing_that_was_durable),
