@@ -69,6 +69,7 @@ static const struct mistake mistakes[] = {
 	{"repository = /r\nvolume a {\n}\n", 3, "volume \"a\": has no device"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 0s }\n", 3, "rpo is at least 1s"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 0 }\n", 3, "rpo is at least 1s"},
+	{"repository = /r\nvolume a { device = /d\nrpo = 2m }\n", 3, "rpo is at most 1d"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 5\n}\n", 3, "rpo = 5: is no span of time"},
 	{"repository = /r\nvolume a { device = /d\nrpo = soon }\n", 3, "is no span of time"},
 	{"repository = /r\nvolume a {\npoints = -1h }\n", 3, "points = -1h: is no span of time"},
