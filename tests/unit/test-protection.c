@@ -211,6 +211,11 @@ static bool has_scanned(const struct protection_status *status, uint64_t bytes)
 	return status->state == PROTECTION_SCANNING && status->scanned_bytes >= bytes;
 }
 
+static bool has_recorded(const struct protection_status *status, uint64_t seq)
+{
+	return status->state == PROTECTION_SCANNING && status->recorder.durable_seq >= seq;
+}
+
 static bool is_durable_since(const struct protection_status *status, uint64_t time_ns)
 {
 	return status->state == PROTECTION_STREAMING && status->durable_ns >= time_ns;
@@ -592,6 +597,20 @@ static void marks_that_come_while_it_scans_are_right(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+static void the_stream_is_seen_to_go_on_while_it_scans(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t seq;
+
+	scene->settings.scan_bytes_per_second = 4u << 20;
+	start(scene);
+	seq = wait_until(scene, has_scanned, VOLUME_BYTES / 4).recorder.seq;
+	touch(scene, 7, 3);
+	wait_until(scene, has_recorded, seq + 3);
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
 static void writes_that_fail_are_read_again(void **state)
 {
 	struct scene *scene = *state;
@@ -866,6 +885,7 @@ int main(void)
 		TEST(instants_begin_behind_the_last_read_of_a_scan),
 		TEST(what_is_read_behind_a_hole_is_no_instant),
 		TEST(marks_that_come_while_it_scans_are_right),
+		TEST(the_stream_is_seen_to_go_on_while_it_scans),
 		TEST(writes_that_fail_are_read_again),
 		TEST(what_is_said_to_be_durable_is),
 		TEST(agents_that_die_lose_nothing_that_was_durable),
