@@ -611,6 +611,35 @@ static void the_stream_is_seen_to_go_on_while_it_scans(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+static size_t count_segments(struct scene *scene)
+{
+	struct tmc_repo *repo = open_repo(scene);
+	struct tmc_segment *segments;
+	size_t nr;
+
+	assert_success(tmc_segment_list(repo, NAME, &segments, &nr));
+	free(segments);
+	tmc_repo_close(repo);
+	return nr;
+}
+
+/* At most the one of a cut that was made just then comes yet. */
+static void an_idle_volume_makes_no_segments(void **state)
+{
+	struct scene *scene = *state;
+	size_t nr;
+
+	start(scene);
+	wait_for_streaming(scene);
+	touch(scene, 7, 3);
+	usleep(500000);
+	nr = count_segments(scene);
+	usleep(1000000);
+	assert_true(count_segments(scene) <= nr + 1);
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
 static void writes_that_fail_are_read_again(void **state)
 {
 	struct scene *scene = *state;
@@ -886,6 +915,7 @@ int main(void)
 		TEST(what_is_read_behind_a_hole_is_no_instant),
 		TEST(marks_that_come_while_it_scans_are_right),
 		TEST(the_stream_is_seen_to_go_on_while_it_scans),
+		TEST(an_idle_volume_makes_no_segments),
 		TEST(writes_that_fail_are_read_again),
 		TEST(what_is_said_to_be_durable_is),
 		TEST(agents_that_die_lose_nothing_that_was_durable),
