@@ -742,6 +742,16 @@ static void befall(struct scene *scene, unsigned int *seed)
 	}
 }
 
+static void check_repository(struct scene *scene)
+{
+	struct tmc_repo *repo = open_repo(scene);
+	struct tmc_verify_result result;
+
+	assert_success(tmc_verify(repo, NULL, 2, print_damage, NULL, (void *)"", &result));
+	assert_true(result.segments > 0);
+	tmc_repo_close(repo);
+}
+
 /* In a small ring, under writers that fail now and then. LONG=1: many times, each another one. */
 static void whatever_happens_no_instant_is_wrong(void **state)
 {
@@ -772,6 +782,7 @@ static void whatever_happens_no_instant_is_wrong(void **state)
 	end_well(scene);
 	check_marks(scene, 1);
 	check_end(scene, VOLUME_BYTES);
+	check_repository(scene);
 }
 
 static void the_repository_goes_away_and_comes_back(void **state)
@@ -817,6 +828,32 @@ static void the_base_of_another_repository_is_none(void **state)
 	end_well(scene);
 	assert_int_equal(rename(scene->fixture->path, scene->away), 0);
 	assert_success(tmc_repo_create(scene->fixture->path, CHUNK));
+	start(scene);
+	assert_int_equal(wait_for_streaming(scene).scan_bytes, VOLUME_BYTES);
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
+static void forget_all_points(struct scene *scene)
+{
+	struct tmc_repo *repo = open_repo(scene);
+	struct tmc_point *points;
+	size_t nr;
+
+	assert_success(tmc_point_list(repo, &points, &nr));
+	for (size_t i = 0; i < nr; i++)
+		assert_success(tmc_forget(repo, &points[i].id, 1));
+	free(points);
+	tmc_repo_close(repo);
+}
+
+static void a_stretch_without_a_point_is_no_base(void **state)
+{
+	struct scene *scene = *state;
+
+	touch(scene, 50, 50);
+	end_well(scene);
+	forget_all_points(scene);
 	start(scene);
 	assert_int_equal(wait_for_streaming(scene).scan_bytes, VOLUME_BYTES);
 	end_well(scene);
@@ -923,6 +960,7 @@ int main(void)
 		TEST(the_repository_goes_away_and_comes_back),
 		TEST(a_base_that_nobody_knows_means_that_all_is_read),
 		TEST(the_base_of_another_repository_is_none),
+		TEST(a_stretch_without_a_point_is_no_base),
 		TEST(a_backup_s_point_is_a_base),
 		TEST(a_volume_of_another_size_is_read_anew),
 		TEST(it_can_be_stopped_in_each_state),
