@@ -79,7 +79,8 @@ void module_be_quiet(struct module *module, bool quiet);
 
 /* A record as it stands, but for its seq and size where these are 0. */
 struct tidemark_record;
-void module_append(struct module *module, const struct tidemark_record *record, const void *payload);
+void module_append(struct module *module, const struct tidemark_record *record,
+		   const void *payload);
 
 uint64_t module_dirty_chunks(struct module *module);
 bool module_is_dirty(struct module *module, uint64_t chunk);
