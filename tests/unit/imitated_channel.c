@@ -32,8 +32,8 @@ static uint8_t *map_twice(size_t bytes)
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || data == MAP_FAILED)
 		imitated_die("no memory for the ring");
 	for (size_t i = 0; i < 2; i++)
-		if (mmap(data + i * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-			 0) == MAP_FAILED)
+		if (mmap(data + i * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, 0) == MAP_FAILED)
 			imitated_die("no mapping for the ring");
 	close(fd);
 	return data;
@@ -52,7 +52,8 @@ int channel_open(const struct attachment *attachment, struct channel **ret_chann
 	channel->module = module;
 	channel->data = map_twice(ring_bytes);
 	channel->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ring_init(&channel->ring, &channel->consumer, &channel->producer, channel->data, ring_bytes);
+	ring_init(&channel->ring, &channel->consumer, &channel->producer, channel->data,
+		  ring_bytes);
 	channel->info = (struct channel_info){
 		.volume_bytes = module->options.volume_bytes,
 		.start_sector = IMITATED_START_SECTOR,

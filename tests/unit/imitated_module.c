@@ -246,7 +246,8 @@ void module_write(struct module *module, enum module_op op, uint64_t sector, uin
 	land(module, &w);
 }
 
-static int try_to_mark(struct module *module, const struct tidemark_record *record, const char *text)
+static int try_to_mark(struct module *module, const struct tidemark_record *record,
+		       const char *text)
 {
 	LOCK_SCOPE(&module->lock);
 	if (!module->streams)

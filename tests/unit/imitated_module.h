@@ -26,7 +26,7 @@ struct module;
 /* A cut that is about to be committed. */
 struct module_commit {
 	const uint8_t *base;
-	const uint8_t *leaves;  /* by chunk: it leaves the dirty set, and nothing is in flight there */
+	const uint8_t *leaves;  /* by chunk: it leaves the dirty set, with nothing in flight there */
 	const uint8_t *content; /* of the volume; right for the chunks that leave */
 	uint64_t bytes;
 };

@@ -162,5 +162,6 @@ int imitated_poll(struct pollfd *fds, nfds_t nr, int timeout_ms)
 {
 	struct channel *channel = nr ? imitated_channel_of(fds[0].fd) : NULL;
 
-	return channel ? poll_channel(channel, fds, nr, timeout_ms) : plain_poll(fds, nr, timeout_ms);
+	return channel ? poll_channel(channel, fds, nr, timeout_ms) :
+			 plain_poll(fds, nr, timeout_ms);
 }

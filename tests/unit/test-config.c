@@ -98,15 +98,15 @@ static void a_mistake_is_named_with_its_place(void **state)
 		struct config config = {.nr_volumes = 17};
 		char place[128];
 
-		snprintf(place, sizeof(place), mistake->line ? "%s, line %u: " : "%s: ", fixture->path,
-			 mistake->line);
+		snprintf(place, sizeof(place), mistake->line ? "%s, line %u: " : "%s: ",
+			 fixture->path, mistake->line);
 		write_config(fixture, mistake->text);
 		if (config_read(fixture->path, &config) != -EINVAL || config.nr_volumes != 17)
 			fail_msg("\"%s\" is taken", mistake->text);
 		if (strncmp(failure_text(), place, strlen(place)) != 0 ||
 		    !strstr(failure_text(), mistake->says))
-			fail_msg("of \"%s\": %s; expected %s...%s", mistake->text, failure_text(), place,
-				 mistake->says);
+			fail_msg("of \"%s\": %s; expected %s...%s", mistake->text, failure_text(),
+				 place, mistake->says);
 	}
 }
 
