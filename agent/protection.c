@@ -97,19 +97,12 @@ static uint64_t keep_promise(struct protection *p, const struct recorder_status 
 	return time_ns;
 }
 
-/* The recorder's failures and the status are looked at by whoever waits. */
-int protection_wait(struct protection *p, uint64_t timeout_ns)
+int protection_look(struct protection *p)
 {
-	struct pollfd fds[] = {
-		{.fd = p->stop_fd, .events = POLLIN},
-		{.fd = recorder_event_fd(p->recorder), .events = POLLIN},
-	};
 	struct recorder_status recorder;
 	uint64_t durable_ns;
 	int r;
 
-	if (poll(fds, 2, (int)(timeout_ns / 1000000 + 1)) < 0 && errno != EINTR)
-		return failure_set(-errno, "poll: %s", strerror(errno));
 	recorder_get_status(p->recorder, &recorder);
 	durable_ns = keep_promise(p, &recorder);
 	{
@@ -120,6 +113,18 @@ int protection_wait(struct protection *p, uint64_t timeout_ns)
 	}
 	r = recorder_failure(p->recorder);
 	return r < 0 ? r : protection_check_stop(p);
+}
+
+int protection_wait(struct protection *p, uint64_t timeout_ns)
+{
+	struct pollfd fds[] = {
+		{.fd = p->stop_fd, .events = POLLIN},
+		{.fd = recorder_event_fd(p->recorder), .events = POLLIN},
+	};
+
+	if (poll(fds, 2, (int)(timeout_ns / 1000000 + 1)) < 0 && errno != EINTR)
+		return failure_set(-errno, "poll: %s", strerror(errno));
+	return protection_look(p);
 }
 
 /* --------------------------------------------------------------- open and close */

@@ -110,10 +110,9 @@ void protection_set_state(struct protection *p, enum protection_state state);
 int protection_check_stop(struct protection *p);
 int protection_catalog_failure(int error);
 
-/**
- * Wait for news of the recorder or the end, at most so long. Errors: -ECANCELED, those
- * of the recorder.
- */
+/** The status is what the recorder's is by now. Errors: -ECANCELED, those of the recorder. */
+int protection_look(struct protection *p);
+/** Before that wait for news of the recorder or the end, at most so long. */
 int protection_wait(struct protection *p, uint64_t timeout_ns);
 
 /**

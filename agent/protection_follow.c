@@ -98,13 +98,19 @@ static void make_point_if_due(struct protection *p, const struct recorder_status
 		forget_journal_if_due(p);
 }
 
+/* A cut is a record, and becomes a segment: of an idle volume there would be no end of them. */
+static bool has_news(const struct recorder_status *recorder)
+{
+	return recorder->seq != recorder->cut_seq;
+}
+
 static int acknowledge_if_due(struct protection *p, const struct recorder_status *recorder)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	if (cut_is_durable(p, recorder))
 		return protection_end_cut(p, &recorder->durable_segment);
-	if (p->cut_epoch || now_ns < p->next_cut_ns)
+	if (p->cut_epoch || now_ns < p->next_cut_ns || !has_news(recorder))
 		return 0;
 	p->next_cut_ns = now_ns + p->settings->acknowledge_ns;
 	return begin_cut(p);

@@ -49,11 +49,9 @@ static int check_stretch(struct beginning *b)
 static int keep_on(void *context)
 {
 	struct beginning *b = context;
-	int r = recorder_failure(b->p->recorder);
+	int r = protection_look(b->p);
 
-	if (r == 0)
-		r = check_stretch(b);
-	return r < 0 ? r : protection_check_stop(b->p);
+	return r < 0 ? r : check_stretch(b);
 }
 
 /* ---------------------------------------------------------------------------- cut */

@@ -21,6 +21,7 @@
 
 #define ACKNOWLEDGE_NS 10000000000u
 #define RPO_NS_MIN      1000000000u
+#define RPO_NS_MAX  86400000000000u /* more was meant in minutes: 5m are months */
 #define MEMORY_MIN     (8u << 20)
 
 /* libconfuse's callbacks have no context. */
@@ -110,6 +111,8 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	if (volume->rpo_ns < RPO_NS_MIN)
 		return bad_volume(path, section, "rpo is at least 1s");
+	if (volume->rpo_ns > RPO_NS_MAX)
+		return bad_volume(path, section, "rpo is at most 1d; minutes are written as 5min");
 	if (volume->memory_bytes < MEMORY_MIN)
 		return bad_volume(path, section, "memory is at least 8M");
 	return 0;

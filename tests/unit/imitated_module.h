@@ -26,7 +26,7 @@ struct module;
 /* A cut that is about to be committed. */
 struct module_commit {
 	const uint8_t *base;
-	const uint8_t *leaves;  /* by chunk: it leaves the dirty set, and nothing is in flight there */
+	const uint8_t *leaves;  /* by chunk: it leaves the dirty set, with nothing in flight there */
 	const uint8_t *content; /* of the volume; right for the chunks that leave */
 	uint64_t bytes;
 };
@@ -79,7 +79,8 @@ void module_be_quiet(struct module *module, bool quiet);
 
 /* A record as it stands, but for its seq and size where these are 0. */
 struct tidemark_record;
-void module_append(struct module *module, const struct tidemark_record *record, const void *payload);
+void module_append(struct module *module, const struct tidemark_record *record,
+		   const void *payload);
 
 uint64_t module_dirty_chunks(struct module *module);
 bool module_is_dirty(struct module *module, uint64_t chunk);

@@ -69,6 +69,7 @@ static const struct mistake mistakes[] = {
 	{"repository = /r\nvolume a {\n}\n", 3, "volume \"a\": has no device"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 0s }\n", 3, "rpo is at least 1s"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 0 }\n", 3, "rpo is at least 1s"},
+	{"repository = /r\nvolume a { device = /d\nrpo = 2m }\n", 3, "rpo is at most 1d"},
 	{"repository = /r\nvolume a { device = /d\nrpo = 5\n}\n", 3, "rpo = 5: is no span of time"},
 	{"repository = /r\nvolume a { device = /d\nrpo = soon }\n", 3, "is no span of time"},
 	{"repository = /r\nvolume a {\npoints = -1h }\n", 3, "points = -1h: is no span of time"},
@@ -97,15 +98,15 @@ static void a_mistake_is_named_with_its_place(void **state)
 		struct config config = {.nr_volumes = 17};
 		char place[128];
 
-		snprintf(place, sizeof(place), mistake->line ? "%s, line %u: " : "%s: ", fixture->path,
-			 mistake->line);
+		snprintf(place, sizeof(place), mistake->line ? "%s, line %u: " : "%s: ",
+			 fixture->path, mistake->line);
 		write_config(fixture, mistake->text);
 		if (config_read(fixture->path, &config) != -EINVAL || config.nr_volumes != 17)
 			fail_msg("\"%s\" is taken", mistake->text);
 		if (strncmp(failure_text(), place, strlen(place)) != 0 ||
 		    !strstr(failure_text(), mistake->says))
-			fail_msg("of \"%s\": %s; expected %s...%s", mistake->text, failure_text(), place,
-				 mistake->says);
+			fail_msg("of \"%s\": %s; expected %s...%s", mistake->text, failure_text(),
+				 place, mistake->says);
 	}
 }
 

@@ -48,8 +48,8 @@ static struct scene *make_scene(void **state)
 	scene->repo = make_repo(scene->fixture->path, CHUNK);
 	scene->volume = model_create(VOLUME_BYTES, CHUNK);
 	scene->live.fd = -1;
-	assert_int_equal(live_volume_open(&scene->live, NAME, scene->fixture->path, scene->repo, NULL),
-			 0);
+	assert_int_equal(live_volume_open(&scene->live, NAME, scene->fixture->path, scene->repo,
+					  NULL), 0);
 	return scene;
 }
 
@@ -238,7 +238,8 @@ static void list_journal(struct scene *scene, struct listing *ret_listing)
 	memset(ret_listing, 0, sizeof(*ret_listing));
 	assert_success(tmc_segment_list(scene->repo, NAME, &segments, &nr));
 	for (size_t i = 0; i < nr; i++)
-		assert_success(tmc_segment_read(scene->repo, &segments[i], list_record, ret_listing));
+		assert_success(tmc_segment_read(scene->repo, &segments[i], list_record,
+						ret_listing));
 	free(segments);
 }
 

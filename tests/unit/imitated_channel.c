@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * The imitated module's side of agent/channel.h, agent/live_volume.h and agent/device.h.
+ */
+#include "imitated_inside.h"
+#include "agent/device.h"
+#include "agent/live_volume.h"
+#include "common/clock_ns.h"
+#include "common/failure.h"
+#include "common/lock_scope.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int gone(const struct channel *channel)
+{
+	return channel->gone ? failure_set(-ENODEV, "%s: was detached", channel->module->name) : 0;
+}
+
+static uint8_t *map_twice(size_t bytes)
+{
+	int fd = memfd_create("ring", MFD_CLOEXEC);
+	uint8_t *data = mmap(NULL, 2 * bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || data == MAP_FAILED)
+		imitated_die("no memory for the ring");
+	for (size_t i = 0; i < 2; i++)
+		if (mmap(data + i * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, 0) == MAP_FAILED)
+			imitated_die("no mapping for the ring");
+	close(fd);
+	return data;
+}
+
+int channel_open(const struct attachment *attachment, struct channel **ret_channel)
+{
+	static const uint8_t none[MODULE_BASE_BYTES];
+	struct module *module = imitated_find(attachment->name);
+	struct channel *channel = calloc(1, sizeof(*channel));
+	size_t ring_bytes = module->options.ring_bytes;
+
+	LOCK_SCOPE(&module->lock);
+	if (module->channel)
+		imitated_die("two channels");
+	channel->module = module;
+	channel->data = map_twice(ring_bytes);
+	channel->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ring_init(&channel->ring, &channel->consumer, &channel->producer, channel->data,
+		  ring_bytes);
+	channel->info = (struct channel_info){
+		.volume_bytes = module->options.volume_bytes,
+		.start_sector = IMITATED_START_SECTOR,
+		.nr_chunks = module->nr_chunks,
+		.chunk_bytes = module->options.chunk_bytes,
+		.has_base = memcmp(module->base, none, sizeof(none)) != 0,
+	};
+	memcpy(channel->info.base, module->base, sizeof(module->base));
+	module->channel = channel;
+	module->nr_channels++;
+	*ret_channel = channel;
+	return 0;
+}
+
+static void abort_locked(struct module *module)
+{
+	for (uint64_t i = 0; i < module->nr_chunks && module->cut_is_open; i++)
+		module->dirty[i] |= module->frozen[i];
+	module->cut_is_open = false;
+}
+
+static bool try_to_leave(struct module *module, const struct channel *channel)
+{
+	LOCK_SCOPE(&module->lock);
+	abort_locked(module);
+	module->streams = module->stands = false;
+	if (channel->first_slot != channel->end_slot)
+		return false;
+	module->channel = NULL;
+	return true;
+}
+
+void channel_close(struct channel *channel)
+{
+	if (!channel)
+		return;
+	/* For writers that copy their payloads. */
+	while (!try_to_leave(channel->module, channel))
+		usleep(100);
+	munmap(channel->data, 2 * (size_t)channel->module->options.ring_bytes);
+	close(channel->event_fd);
+	free(channel);
+}
+
+const struct channel_info *channel_info(const struct channel *channel)
+{
+	return &channel->info;
+}
+
+struct ring *channel_ring(struct channel *channel)
+{
+	return &channel->ring;
+}
+
+int channel_fd(const struct channel *channel)
+{
+	return channel->event_fd;
+}
+
+int channel_check_device(struct channel *channel)
+{
+	LOCK_SCOPE(&channel->module->lock);
+	return gone(channel);
+}
+
+bool channel_has_settled(struct channel *channel)
+{
+	return true;
+}
+
+int channel_last_seq(struct channel *channel, uint64_t *ret_seq)
+{
+	LOCK_SCOPE(&channel->module->lock);
+	*ret_seq = channel->seq;
+	return gone(channel);
+}
+
+static void freeze_locked(struct module *module, struct channel_cut_part *part)
+{
+	part->cut.frozen_chunks = 0;
+	for (uint64_t i = 0; i < module->nr_chunks; i++) {
+		module->frozen[i] = part->kind == CHANNEL_CUT_FULL || module->dirty[i];
+		part->cut.frozen_chunks += module->frozen[i];
+	}
+	memset(module->dirty, 0, module->nr_chunks);
+	module->cut_is_open = true;
+}
+
+int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
+		size_t nr_freeze)
+{
+	struct channel *channel = parts[0].channel;
+	struct module *module = channel->module;
+	struct tidemark_record record = {.type = TIDEMARK_RECORD_CUT};
+
+	if (nr_parts != 1 || parts[0].stream == CHANNEL_STREAM_NOT)
+		imitated_die("a cut that is not imitated");
+	LOCK_SCOPE(&module->lock);
+	if (channel->gone)
+		return gone(channel);
+	if (module->cut_is_open)
+		return failure_set(-EBUSY, "%s: a cut is open", module->name);
+	freeze_locked(module, &parts[0]);
+	module->cut_seq++;
+	record.epoch = module->epoch;
+	if (parts[0].stream == CHANNEL_STREAM_STARTS && !module->streams) {
+		module->streams = true;
+		module->start_cut_seq = module->cut_seq;
+		module->start_epoch = module->epoch;
+		record.flags = TIDEMARK_RECORD_STARTS;
+		imitated_show_stream(channel, TIDEMARK_STREAM_ON);
+	}
+	if (module->streams && !imitated_append_locked(module, &record, NULL, 0))
+		imitated_lose_locked(module);
+	parts[0].cut.epoch = module->epoch++;
+	parts[0].cut.time_ns = clock_ns(CLOCK_REALTIME);
+	return 0;
+}
+
+int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+			uint64_t *ret_words)
+{
+	struct module *module = channel->module;
+
+	LOCK_SCOPE(&module->lock);
+	if (channel->gone || !module->cut_is_open)
+		return failure_set(channel->gone ? -ENODEV : -ENODATA, "%s: no cut", module->name);
+	memset(ret_words, 0, (nr_chunks + 63) / 64 * 8);
+	for (uint64_t i = 0; i < nr_chunks; i++)
+		ret_words[i / 64] |= (uint64_t)module->frozen[first_chunk + i] << i % 64;
+	return 0;
+}
+
+int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
+		    uint32_t nr_chunks, uint64_t *ret_words)
+{
+	imitated_die("a fuzzy cut has nothing to release");
+	return 0;
+}
+
+static int check_cut_locked(const struct channel *channel, uint64_t epoch)
+{
+	const struct module *module = channel->module;
+
+	if (channel->gone)
+		return gone(channel);
+	if (!module->cut_is_open || epoch != module->epoch - 1)
+		return failure_set(-ENODATA, "%s: no such cut", module->name);
+	return 0;
+}
+
+static int prepare_commit(struct channel *channel, uint64_t epoch, uint8_t *leaves,
+			  uint8_t *content)
+{
+	struct module *module = channel->module;
+	uint64_t bytes = module->options.volume_bytes;
+	int r;
+
+	LOCK_SCOPE(&module->lock);
+	r = check_cut_locked(channel, epoch);
+	for (uint64_t i = 0; i < module->nr_chunks; i++)
+		leaves[i] = module->frozen[i] && !module->dirty[i] && !module->landing[i];
+	if (pread(module->fd, content, bytes, IMITATED_START_SECTOR * IMITATED_SECTOR) !=
+	    (ssize_t)bytes)
+		imitated_die("pread");
+	return r;
+}
+
+static int commit(struct channel *channel, uint64_t epoch, const uint8_t *base)
+{
+	struct module *module = channel->module;
+	int r;
+
+	LOCK_SCOPE(&module->lock);
+	r = check_cut_locked(channel, epoch);
+	if (r < 0)
+		return r;
+	module->cut_is_open = false;
+	if (module->streams && epoch == module->start_epoch)
+		module->stands = true;
+	memcpy(module->base, base, sizeof(module->base));
+	return 0;
+}
+
+int channel_commit(struct channel *channel, uint64_t epoch,
+		   const uint8_t base[ATTACHMENT_BASE_BYTES])
+{
+	struct module *module = channel->module;
+	uint8_t *leaves = calloc(module->nr_chunks, 1);
+	uint8_t *content = malloc(module->options.volume_bytes);
+	struct module_commit told = {
+		.base = base, .leaves = leaves, .content = content,
+		.bytes = module->options.volume_bytes,
+	};
+	int r = prepare_commit(channel, epoch, leaves, content);
+
+	if (r == 0 && module->options.committing)
+		module->options.committing(module->options.context, &told);
+	free(leaves);
+	free(content);
+	return r < 0 ? r : commit(channel, epoch, base);
+}
+
+int channel_abort(struct channel *channel, uint64_t epoch)
+{
+	int r;
+
+	LOCK_SCOPE(&channel->module->lock);
+	r = check_cut_locked(channel, epoch);
+	if (r == 0)
+		abort_locked(channel->module);
+	return r;
+}
+
+/* ----------------------------------------------------------------------- device */
+
+int device_find(const char *name_or_path, struct attachment *ret_attachment)
+{
+	if (!imitated_find(name_or_path))
+		return failure_set(-ENOENT, "%s: no such device", name_or_path);
+	*ret_attachment = (struct attachment){0};
+	snprintf(ret_attachment->name, sizeof(ret_attachment->name), "%s", name_or_path);
+	return 0;
+}
+
+int device_attach(const struct device_attach *request, struct attachment *ret_attachment)
+{
+	return failure_set(-ENOENT, "%s: no such device", request->path);
+}
+
+int device_allow_stream(const struct attachment *attachment)
+{
+	return 0;
+}
+
+int live_volume_open(struct live_volume *v, const char *name, const char *repository,
+		     struct tmc_repo *repo, const struct block_tree *tree)
+{
+	int r = device_find(name, &v->attachment);
+
+	if (r == 0)
+		r = channel_open(&v->attachment, &v->channel);
+	if (r < 0)
+		return r;
+	v->info = channel_info(v->channel);
+	v->fd = dup(v->channel->module->fd);
+	v->volume = (struct tmc_volume){.volume_bytes = v->info->volume_bytes};
+	snprintf(v->volume.volume_id, sizeof(v->volume.volume_id), "%s", name);
+	snprintf(v->volume.name, sizeof(v->volume.name), "%s", name);
+	return 0;
+}
+
+void live_volume_close(struct live_volume *v)
+{
+	channel_close(v->channel);
+	v->channel = NULL;
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = -1;
+}
