@@ -83,8 +83,8 @@ static int bind_failure(int error, const struct attachment *attachment, uint32_t
 {
 	switch (error) {
 	case EBUSY:
-		return failure_set(-EBUSY, "%s: another backup of it is running; try again later",
-				   attachment->name);
+		return failure_set(-EBUSY, "%s: another agent has it: a backup that is running, or "
+				   "tidemarkd, which makes points of it by itself", attachment->name);
 	case EPROTONOSUPPORT:
 		return failure_set(-ENOPKG,
 				   "%s: the module speaks version %" PRIu32 ", this tidemark "
