@@ -177,7 +177,7 @@ endef
 $(addprefix $(B)/unit/test-,recorder protection protection-recovery guards): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards): more_libs := $(shell pkg-config --libs $(daemon_pkgs))
+$(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-config: $(B)/asan/daemon/config.o
 $(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
 

@@ -55,6 +55,13 @@ static void on_durable(void *context, const struct tmc_id *segment, uint64_t las
 
 /* -------------------------------------------------------------------- stretches */
 
+/* A failure stays. */
+static void set_state_locked(struct recorder *recorder, enum recorder_state state)
+{
+	if (recorder->status.state != RECORDER_FAILED)
+		recorder->status.state = state;
+}
+
 static int begin_stretch(struct keeper *keeper)
 {
 	struct recorder *recorder = keeper->recorder;
@@ -70,7 +77,7 @@ static int begin_stretch(struct keeper *keeper)
 		return journal_failure(r);
 	keeper->unsettled_until = 0;
 	LOCK_SCOPE(&recorder->lock);
-	recorder->status.state = RECORDER_RECORDING;
+	set_state_locked(recorder, RECORDER_RECORDING);
 	recorder->status.nr_stretches++;
 	recorder->status.stretch = tmc_journal_stretch(keeper->journal);
 	recorder->status.first_seq = options.first_seq;
@@ -86,7 +93,7 @@ static int end_stretch(struct keeper *keeper)
 	if (r < 0)
 		return journal_failure(r);
 	LOCK_SCOPE(&recorder->lock);
-	recorder->status.state = RECORDER_IDLE;
+	set_state_locked(recorder, RECORDER_IDLE);
 	return 0;
 }
 

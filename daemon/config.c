@@ -16,13 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define ACKNOWLEDGE_NS 10000000000u
 #define RPO_NS_MIN      1000000000u
 #define RPO_NS_MAX  86400000000000u /* more was meant in minutes: 5m are months */
 #define MEMORY_MIN     (8u << 20)
+#define END_MARK       "-end-of-file-"
 
 /* libconfuse's callbacks have no context. */
 static char complaint[1024];
@@ -147,23 +147,35 @@ static int take_all(const char *path, cfg_t *top, struct config *config)
 	return r;
 }
 
-/* libconfuse ends the process when it cannot read what it could open: a directory. */
-static int open_config(const char *path, FILE **ret_file)
+/*
+ * All of it first: libconfuse ends the process when it cannot read what it could open, and to it
+ * the end of the file is the end of each section. So one option more follows, which has to be
+ * found outside of them.
+ */
+static int read_text(const char *path, char **ret_text)
 {
+	CLEANUP_FREE char *text = NULL;
 	FILE *file = fopen(path, "re");
-	struct stat st;
+	ssize_t bytes;
+	size_t size = 0;
+	int error;
 
 	if (!file)
 		return failure_set(-errno, "%s: %s", path, strerror(errno));
-	if (fstat(fileno(file), &st) < 0 || S_ISDIR(st.st_mode)) {
-		fclose(file);
-		return failure_set(-EISDIR, "%s: is a directory", path);
-	}
-	*ret_file = file;
+	bytes = getdelim(&text, &size, '\0', file);
+	error = bytes < 0 && ferror(file) ? errno : 0;
+	fclose(file);
+	if (error)
+		return failure_set(-error, "%s: %s", path, strerror(error));
+	if (bytes > 0 && !text[bytes - 1])
+		return failure_set(-EINVAL, "%s: is no text", path);
+	if (asprintf(ret_text, "%s%s" END_MARK " = 1", bytes < 0 ? "" : text,
+		     bytes > 0 && text[bytes - 1] == '\n' ? "" : "\n") < 0)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
 	return 0;
 }
 
-static int parse(const char *path, FILE *file, cfg_t *top)
+static int parse_text(const char *path, FILE *file, cfg_t *top)
 {
 	static const char *const durations[] = {
 		"volume|rpo", "volume|points", "volume|keep-journal",
@@ -176,9 +188,27 @@ static int parse(const char *path, FILE *file, cfg_t *top)
 		cfg_set_validate_func(top, durations[i], check_duration);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
-	if (cfg_parse_fp(top, file) == CFG_SUCCESS)
-		return 0;
-	return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
+	if (cfg_parse_fp(top, file) != CFG_SUCCESS)
+		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
+	if (!cfg_getstr(top, END_MARK))
+		return failure_set(-EINVAL, "%s: ends within a section: } is missing", path);
+	return 0;
+}
+
+static int parse(const char *path, cfg_t *top)
+{
+	CLEANUP_FREE char *text = NULL;
+	FILE *file;
+	int r = read_text(path, &text);
+
+	if (r < 0)
+		return r;
+	file = fmemopen(text, strlen(text), "r");
+	if (!file)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
+	r = parse_text(path, file, top);
+	fclose(file);
+	return r;
 }
 
 int config_read(const char *path, struct config *ret_config)
@@ -191,27 +221,25 @@ int config_read(const char *path, struct config *ret_config)
 		CFG_STR("keep-journal", "48h", CFGF_NONE),
 		CFG_STR("scan-rate", "0", CFGF_NONE),
 		CFG_STR("memory", "64M", CFGF_NONE),
+		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	cfg_opt_t options[] = {
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
 		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	struct config config = {0};
-	FILE *file = NULL;
-	int r = open_config(path, &file);
-	cfg_t *top;
+	cfg_t *top = cfg_init(options, CFGF_NONE);
+	int r;
 
-	if (r < 0)
-		return r;
-	top = cfg_init(options, CFGF_NONE);
-	r = top ? parse(path, file, top) : failure_set(-ENOMEM, "%s: out of memory", path);
-	fclose(file);
+	if (!top)
+		return failure_set(-ENOMEM, "%s: out of memory", path);
+	r = parse(path, top);
 	if (r == 0)
 		r = take_all(path, top, &config);
-	if (top)
-		cfg_free(top);
+	cfg_free(top);
 	if (r < 0) {
 		config_clear(&config);
 		return r;

@@ -252,6 +252,15 @@ FIXTURE struct protection_status wait_for_streaming(struct scene *scene)
 	return status;
 }
 
+FIXTURE void wait_for_commits(struct scene *scene, unsigned int nr)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+
+	while (scene->nr_commits_checked < nr && clock_ns(CLOCK_MONOTONIC) < end_ns)
+		usleep(1000);
+	assert_true(scene->nr_commits_checked >= nr);
+}
+
 FIXTURE void begin_writing(struct scene *scene, unsigned int seed)
 {
 	struct writers_options options = {.seed = seed, .pause_us = 4000, .first_sector = 13};

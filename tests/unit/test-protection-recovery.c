@@ -38,7 +38,7 @@ static void agents_that_die_lose_nothing_that_was_durable(void **state)
 		kill_agent(scene, &seed);
 	}
 	end_well(scene);
-	check_marks(scene, 10);
+	check_marks(scene, 3);
 	check_end(scene, VOLUME_BYTES);
 }
 
@@ -126,7 +126,7 @@ static void the_repository_goes_away_and_comes_back(void **state)
 	assert_false(module_is_streaming(scene->module));
 	bring_repository_back(scene);
 	end_well(scene);
-	check_marks(scene, 10);
+	check_marks(scene, 3);
 	check_end(scene, VOLUME_BYTES);
 }
 

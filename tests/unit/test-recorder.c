@@ -547,6 +547,26 @@ static void nonsense_ends_it_with_a_sentence(void **state)
 	free(payload);
 }
 
+/* The stretch begins with what came before the nonsense, when that is known already. */
+static void a_failure_stays_the_state(void **state)
+{
+	static const struct tidemark_record nonsense = {.type = 0};
+	struct scene *scene = make_scene(state);
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+
+	start(scene, 3600000000000u, 8u << 20);
+	module_be_quiet(scene->module, true);
+	make_cut(scene, CHANNEL_STREAM_STARTS);
+	module_append(scene->module, &nonsense, NULL);
+	module_be_quiet(scene->module, false);
+	while (status_of(scene).seq < FIRST_SEQ) {
+		assert_true(clock_ns(CLOCK_MONOTONIC) < end_ns);
+		usleep(1000);
+	}
+	assert_fails(scene, -EPROTO, "ring of the module: ");
+	end_scene(scene);
+}
+
 static void a_volume_that_goes_away_ends_it(void **state)
 {
 	struct scene *scene = make_scene(state);
@@ -593,6 +613,7 @@ int main(void)
 		TEST(no_instant_is_had_while_a_reread_is_unsettled),
 		TEST(a_reread_behind_the_end_of_the_stream_makes_no_instant),
 		TEST(nonsense_ends_it_with_a_sentence),
+		TEST(a_failure_stays_the_state),
 		TEST(a_volume_that_goes_away_ends_it),
 		TEST(a_repository_that_fails_ends_it),
 	};
