@@ -167,22 +167,17 @@ static int open_volume(struct protection *p)
 	return 0;
 }
 
-/* Above all that there is, a damaged segment aside. */
+/* Above all that has been used. */
 static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 {
-	CLEANUP_FREE struct tmc_segment *segments = NULL;
 	CLEANUP_FREE struct tmc_point *points = NULL;
-	size_t nr_segments = 0, nr_points = 0;
-	int r = tmc_segment_list(p->journal_repo, p->live.volume.volume_id, &segments, &nr_segments);
+	size_t nr_points = 0;
+	int r = tmc_segment_last_seq(p->journal_repo, p->live.volume.volume_id, ret_seq);
 
-	*ret_seq = 0;
 	if (r == 0 || r == -EBADMSG)
 		r = tmc_point_list(p->journal_repo, &points, &nr_points);
 	if (r < 0 && r != -EBADMSG)
 		return protection_catalog_failure(r);
-	for (size_t i = 0; i < nr_segments; i++)
-		if (segments[i].last_seq > *ret_seq)
-			*ret_seq = segments[i].last_seq;
 	for (size_t i = 0; i < nr_points; i++)
 		if (strcmp(points[i].volume.volume_id, p->live.volume.volume_id) == 0 &&
 		    points[i].moment.seq > *ret_seq)
@@ -315,6 +310,7 @@ static void *run(void *argument)
 		is_to_stop(p, pause_ms);
 		pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
 	}
+	atomic_store(&p->has_ended, true);
 	return NULL;
 }
 
@@ -381,6 +377,11 @@ void protection_stop(struct protection *p)
 	protection_ask_to_stop(p);
 	pthread_join(p->thread, NULL);
 	destroy(p);
+}
+
+bool protection_has_ended(const struct protection *p)
+{
+	return atomic_load(&p->has_ended);
 }
 
 void protection_get_status(struct protection *p, struct protection_status *ret_status)

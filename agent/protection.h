@@ -65,6 +65,8 @@ int protection_start(const struct protection_settings *settings,
 /** Ask it to end; then wait for it, with everything durable where that works, and free it. */
 void protection_ask_to_stop(struct protection *protection);
 void protection_stop(struct protection *protection);
+/** There is nothing to wait for any more. */
+bool protection_has_ended(const struct protection *protection);
 
 void protection_get_status(struct protection *protection, struct protection_status *ret_status);
 const char *protection_state_name(enum protection_state state);
@@ -84,6 +86,7 @@ struct protection {
 		    const char *text);
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
+	atomic_bool has_ended;
 	pthread_mutex_t lock; /* status */
 	struct protection_status status;
 	/* the thread's alone: */
@@ -97,7 +100,8 @@ struct protection {
 	bool has_scan_points;     /* there may be some that exact ones are to replace */
 	struct scan_progress scan;
 	struct protection_promise promise;
-	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as are the next two */
+	uint64_t next_point_ns;   /* CLOCK_MONOTONIC, as are the next three */
+	uint64_t next_try_ns;     /* of a point that could not be made */
 	uint64_t next_forget_ns;
 	uint64_t next_cut_ns;
 	uint64_t cut_epoch;       /* of an open cut; 0: none */

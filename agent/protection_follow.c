@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#define TRY_AGAIN_NS   60000000000u
 #define LOOK_AGAIN_NS    1000000000u
 #define SETTLE_NS_MAX   30000000000u
 #define FORGET_NS_MAX 3600000000000u
@@ -80,17 +81,21 @@ static void make_point_if_due(struct protection *p, const struct recorder_status
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	int r;
 
+	if (now_ns < p->next_try_ns)
+		return;
 	if (p->has_scan_points)
 		r = protection_replace_scan_points(p, recorder->stretch);
 	else if (p->settings->points_ns && now_ns >= p->next_point_ns)
 		r = protection_make_point(p, recorder);
 	else
 		return;
+	p->next_try_ns = now_ns + (r == -ENOENT ? LOOK_AGAIN_NS : r < 0 ? TRY_AGAIN_NS : 0);
 	if (r == -ENOENT)
 		return;
-	if (r < 0 || !p->has_scan_points)
+	if (r == 0 && !p->has_scan_points)
 		p->next_point_ns = now_ns + p->settings->points_ns;
-	p->has_scan_points = false;
+	if (r == 0)
+		p->has_scan_points = false;
 	if (r < 0)
 		protection_say(p, PROTECTION_WARNING, "no restore point could be made: %s; the "
 			       "writes are kept all the same", failure_text());

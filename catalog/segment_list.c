@@ -30,7 +30,7 @@ static int compare_segments(const void *a, const void *b)
 
 /* Of one stretch; returns damage, of which the first is the one that is told. */
 static int list_stretch(struct tmc_repo *repo, const char *volume_id, const struct tmc_id *ids,
-			size_t nr_ids, struct listed *listed, size_t *nr)
+			size_t nr_ids, struct listed *listed, size_t *nr, uint64_t *damaged_seq)
 {
 	char found_id[TMC_TEXT_BYTES];
 	struct listed *first = NULL;
@@ -42,8 +42,11 @@ static int list_stretch(struct tmc_repo *repo, const char *volume_id, const stru
 					   first || !volume_id ? NULL : found_id);
 
 		if (ret < 0) {
-			if (ret != -ENOENT) /* gone since it was listed */
-				damage = ret;
+			if (ret == -ENOENT) /* gone since it was listed */
+				continue;
+			damage = ret;
+			if (tmc_segment_id_seq(&ids[i]) > *damaged_seq)
+				*damaged_seq = tmc_segment_id_seq(&ids[i]);
 			continue;
 		}
 		if (!first && volume_id && strcmp(found_id, volume_id))
@@ -87,8 +90,9 @@ static int list_ids(struct tmc_repo *repo, struct tmc_id **ret_ids, size_t *ret_
 	return damage;
 }
 
-int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
-		     struct tmc_segment **ret_segments, size_t *ret_nr)
+/* damaged_seq: the highest one in the name of a damaged segment, 0 if there is none. */
+static int list(struct tmc_repo *repo, const char *volume_id, struct tmc_segment **ret_segments,
+		size_t *ret_nr, uint64_t *damaged_seq)
 {
 	CLEANUP_FREE struct tmc_id *ids = NULL;
 	CLEANUP_FREE struct listed *listed = NULL;
@@ -98,6 +102,7 @@ int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 
 	*ret_segments = NULL;
 	*ret_nr = 0;
+	*damaged_seq = 0;
 	if (ret < 0)
 		return ret;
 	damage = list_ids(repo, &ids, &nr_ids);
@@ -111,7 +116,7 @@ int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 	}
 	for (size_t i = 0; i < nr_ids; i += part) {
 		part = count_stretch(ids + i, nr_ids - i);
-		ret = list_stretch(repo, volume_id, ids + i, part, listed, &nr);
+		ret = list_stretch(repo, volume_id, ids + i, part, listed, &nr, damaged_seq);
 		damage = ret ? ret : damage;
 	}
 	qsort(listed, nr, sizeof(*listed), compare_segments);
@@ -120,6 +125,26 @@ int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 	*ret_segments = segments;
 	*ret_nr = nr;
 	return damage;
+}
+
+int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
+		     struct tmc_segment **ret_segments, size_t *ret_nr)
+{
+	uint64_t damaged_seq;
+
+	return list(repo, volume_id, ret_segments, ret_nr, &damaged_seq);
+}
+
+int tmc_segment_last_seq(struct tmc_repo *repo, const char *volume_id, uint64_t *ret_seq)
+{
+	CLEANUP_FREE struct tmc_segment *segments = NULL;
+	size_t nr;
+	int ret = list(repo, volume_id, &segments, &nr, ret_seq);
+
+	for (size_t i = 0; i < nr; i++)
+		if (segments[i].last_seq > *ret_seq)
+			*ret_seq = segments[i].last_seq;
+	return ret;
 }
 
 static void close_cleanup(struct tmc_segment_reader **reader)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void say(const struct protection_settings *settings, enum protection_event event,
 		const char *text)
@@ -44,7 +45,7 @@ static void start(struct guards *guards, size_t nth)
 
 void guards_adopt(struct guards *guards, struct config *config)
 {
-	struct guards next = {.config = *config};
+	struct guards next = {.waits = guards->waits, .config = *config};
 	bool *stays = calloc(config->nr_volumes, sizeof(*stays));
 
 	next.protections = calloc(config->nr_volumes, sizeof(*next.protections));
@@ -65,6 +66,19 @@ void guards_adopt(struct guards *guards, struct config *config)
 	*guards = next;
 }
 
+/* What is durable then can take a while to become so. */
+static void stop(struct guards *guards, struct protection *protection)
+{
+	struct timespec nap = {.tv_nsec = 20000000};
+
+	for (unsigned int n = 0; !protection_has_ended(protection); n++) {
+		if (guards->waits && n % 50 == 0)
+			guards->waits();
+		nanosleep(&nap, NULL);
+	}
+	protection_stop(protection);
+}
+
 void guards_stop(struct guards *guards)
 {
 	for (size_t i = 0; i < guards->config.nr_volumes; i++)
@@ -72,10 +86,10 @@ void guards_stop(struct guards *guards)
 			protection_ask_to_stop(guards->protections[i]);
 	for (size_t i = 0; i < guards->config.nr_volumes; i++)
 		if (guards->protections[i])
-			protection_stop(guards->protections[i]);
+			stop(guards, guards->protections[i]);
 	free(guards->protections);
 	config_clear(&guards->config);
-	*guards = (struct guards){0};
+	*guards = (struct guards){.waits = guards->waits};
 }
 
 /* ----------------------------------------------------------------------- status */

@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 struct guards {
+	void (*waits)(void); /* called every second while others have to end; or NULL */
 	struct config config;
 	struct protection **protections; /* one for each volume of it; NULL: could not start */
 };

@@ -97,6 +97,12 @@ static bool take_signals(struct daemon *daemon)
 	return ends;
 }
 
+/* systemd is not to think that it hangs, nor that it will not end. */
+static void keep_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
+}
+
 static struct json_object *status(void *context)
 {
 	return guards_to_json(context);
@@ -160,7 +166,8 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH};
+	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH,
+				.guards.waits = keep_alive};
 	enum exit_status status_now = unlock_init(&argc, argv);
 	bool check = false;
 	struct config config;

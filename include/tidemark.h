@@ -512,6 +512,13 @@ int tmc_segment_list(struct tmc_repo *repo, const char *volume_id,
 		     struct tmc_segment **ret_segments, size_t *ret_nr);
 
 /**
+ * The highest seq that a volume's segments have used, 0 if none: those that are damaged
+ * count by their names, of whatever volume they are. Errors: -EBADMSG where there are
+ * such; ret_seq is valid all the same.
+ */
+int tmc_segment_last_seq(struct tmc_repo *repo, const char *volume_id, uint64_t *ret_seq);
+
+/**
  * The records of a segment in order, proved; without payloads but for those of marks. A
  * negative return value of record() stops, and is returned. Errors: -ENOENT, -EBADMSG.
  */

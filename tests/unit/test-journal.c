@@ -1017,6 +1017,34 @@ static void a_failure_of_the_store_is_sticky(void **state)
 	tmc_repo_close(repo);
 }
 
+/* Its name still tells which seqs have been used. */
+static void a_damaged_segment_has_used_its_seqs(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tmc_repo *repo = make_repo(fixture->path, CHUNK);
+	struct tape *tape = begin(fixture, repo, 1);
+	char path[512], text[TMC_ID_TEXT];
+	uint64_t seq;
+
+	assert_success(tmc_segment_last_seq(repo, volume.volume_id, &seq));
+	assert_int_equal(seq, 0);
+	for (int i = 0; i < 3; i++) {
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 512));
+		assert_success(append(tape, TMC_RECORD_WRITE, CONTENT_TEXT, 512));
+		assert_success(tmc_journal_seal(tape->journal));
+	}
+	assert_success(tmc_journal_end(tape->journal));
+	assert_success(tmc_segment_last_seq(repo, volume.volume_id, &seq));
+	assert_int_equal(seq, 6);
+	tmc_id_format(&tape->durable[2], text);
+	snprintf(path, sizeof(path), "%s/journal/%s", fixture->path, text);
+	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(tmc_segment_last_seq(repo, volume.volume_id, &seq), -EBADMSG);
+	assert_int_equal(seq, 6);
+	destroy(tape);
+	tmc_repo_close(repo);
+}
+
 /* A stretch lasts for months. */
 static void a_journal_keeps_no_sweep_waiting(void **state)
 {
@@ -1071,6 +1099,7 @@ int main(void)
 		T(what_is_aborted_leaves_what_was_durable),
 		T(who_needs_a_third_segment_waits),
 		T(a_failure_of_the_store_is_sticky),
+		T(a_damaged_segment_has_used_its_seqs),
 		T(a_journal_keeps_no_sweep_waiting),
 	};
 
