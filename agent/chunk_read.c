@@ -4,11 +4,11 @@
  */
 #include "agent/chunk_read.h"
 #include "common/failure.h"
+#include "common/io.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SECTOR_BYTES 512
 
@@ -30,23 +30,10 @@ static uint64_t device_offset(const struct chunk_source *source, uint64_t chunk)
 int chunk_read(const struct chunk_source *source, uint64_t first_chunk, uint64_t nr_chunks,
 	       void *buffer)
 {
-	uint64_t bytes = chunk_read_bytes(source, first_chunk, nr_chunks);
-	uint64_t offset = device_offset(source, first_chunk);
-	uint64_t done = 0;
+	int r = io_read_full(source->fd, buffer, chunk_read_bytes(source, first_chunk, nr_chunks),
+			     device_offset(source, first_chunk));
 
-	while (done < bytes) {
-		ssize_t got = pread(source->fd, (uint8_t *)buffer + done, bytes - done,
-				    (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			return -EIO;
-		done += (uint64_t)got;
-	}
-	return 0;
+	return r == -ENODATA ? -EIO : r; /* a disk that ends early is one that cannot be read */
 }
 
 bool chunk_read_is_medium_error(int error)
