@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GRACE_NS (24 * 3600 * 1000000000ull) /* outlasts what a network file system remembers */
+
 static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
 {
 	struct tmc_when when = {.kind = TMC_WHEN_SEQ, .seq = seq};
@@ -128,6 +130,15 @@ static void say_forgotten(struct protection *p, const struct tmc_journal_forgott
 			       time_text_format(forgotten->last_time_ns, when));
 }
 
+/* A prune that is at work frees it as well. */
+static int free_forgotten(struct protection *p)
+{
+	uint64_t bytes;
+	int r = tmc_journal_sweep(p->repo, GRACE_NS, &bytes);
+
+	return r == -EBUSY ? 0 : r;
+}
+
 int protection_forget_journal(struct protection *p)
 {
 	struct tmc_journal_forgotten forgotten;
@@ -137,10 +148,12 @@ int protection_forget_journal(struct protection *p)
 		return r;
 	r = tmc_journal_forget(p->repo, p->live.volume.volume_id, p->settings->keep_journal_ns,
 			       false, &forgotten);
+	if (r == 0) {
+		say_forgotten(p, &forgotten);
+		r = free_forgotten(p);
+	}
 	if (r < 0)
 		r = protection_catalog_failure(r);
-	else
-		say_forgotten(p, &forgotten);
 	protection_close_repo(p);
 	return r;
 }

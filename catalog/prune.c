@@ -119,3 +119,31 @@ int tmc_prune(struct tmc_repo *repo, const struct tmc_prune_options *options,
 	tmc_repo_end_prune(repo);
 	return ret;
 }
+
+static int sweep_journal(struct tmc_prune *prune)
+{
+	int ret = check_alone(prune);
+
+	if (!ret)
+		ret = tmc_session_now(tmc_store_session(prune->repo->store), &prune->now_ns);
+	return ret ? ret : tmc_prune_sweep(prune);
+}
+
+int tmc_journal_sweep(struct tmc_repo *repo, uint64_t grace_ns, uint64_t *ret_bytes)
+{
+	const struct tmc_prune_options options = { .grace_ns = grace_ns };
+	struct tmc_prune_result result = { 0 };
+	struct tmc_prune prune = {
+		.repo = repo, .options = &options, .result = &result, .journal_only = true,
+	};
+	int ret = tmc_keys_check(repo->keys);
+
+	if (!ret)
+		ret = tmc_repo_begin_prune(repo, TASK);
+	if (ret < 0)
+		return ret;
+	ret = sweep_journal(&prune);
+	tmc_repo_end_prune(repo);
+	*ret_bytes = result.freed_bytes;
+	return ret;
+}

@@ -15,6 +15,7 @@ struct tmc_prune { /* one thread's */
 	const struct tmc_prune_options *options;
 	struct tmc_prune_result *result;
 	uint64_t now_ns; /* by the store's clock */
+	bool journal_only; /* only dooms that list segments alone are swept */
 };
 
 void tmc_prune_say(const struct tmc_prune *prune, const char *format, ...)

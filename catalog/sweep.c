@@ -350,6 +350,11 @@ static int compare_generations(const void *a, const void *b)
 							 doom_a->generation > doom_b->generation;
 }
 
+static bool lists_segments_alone(const struct tmc_doom *doom)
+{
+	return !doom->points.nr && !doom->indexes.nr && !doom->packs.nr;
+}
+
 /*
  * The oldest first: what its points need is not needed any more by the next. Of a stretch the
  * next one lists later segments, which must not go before those of one that is left.
@@ -367,7 +372,7 @@ int tmc_prune_sweep(struct tmc_prune *prune)
 
 		if (doom->segments.nr && segments_wait)
 			continue;
-		ret = is_ripe(prune, doom);
+		ret = prune->journal_only && !lists_segments_alone(doom) ? 0 : is_ripe(prune, doom);
 		if (ret > 0)
 			ret = sweep_doom(prune, doom);
 		segments_wait |= !ret && doom->segments.nr;

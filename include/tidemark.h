@@ -805,6 +805,13 @@ struct tmc_prune_result {
 int tmc_prune(struct tmc_repo *repo, const struct tmc_prune_options *options,
 	      struct tmc_prune_result *ret_result);
 
+/**
+ * Free what of the journal was given up more than grace_ns ago (see tmc_prune_options): as a
+ * prune does, but that it looks at nothing else. Errors: -EBUSY (another prune is running),
+ * as tmc_prune.
+ */
+int tmc_journal_sweep(struct tmc_repo *repo, uint64_t grace_ns, uint64_t *ret_bytes);
+
 /* -------------------------------------------------------------------- repair */
 
 struct tmc_repair_options {

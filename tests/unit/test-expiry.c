@@ -485,6 +485,57 @@ static void a_prune_gives_up_points_and_segments_in_one_doom(void **state)
 	life_expect_sound(life);
 }
 
+static uint64_t sweep_journal(struct life *life)
+{
+	uint64_t bytes = 0;
+
+	life_reopen(life);
+	assert_success(tmc_journal_sweep(life->repo, 0, &bytes));
+	return bytes;
+}
+
+/* As tidemarkd does it, which frees nothing else. */
+static void the_journal_is_swept_by_itself(void **state)
+{
+	struct life *life = *state;
+
+	life_add_stretch(life, 6);
+	life_add_point(life, 15, 0);
+	life_add_point(life, 45, 0);
+	assert_int_equal(sweep_journal(life), 0);
+	life_age(life, 60, OLD_NS);
+	life_give_up(life, KEEP_NS, 4);
+	life_forget(life, &life->points[0]);
+	assert_int_equal(life_first_file(life, 1), 1);
+	assert_true(sweep_journal(life) > 0);
+	assert_int_equal(life_first_file(life, 41), 41);
+	assert_int_equal(count_files(life->fixture, "doom"), 1); /* the point's */
+	assert_int_equal(count_files(life->fixture, "points"), 2);
+	life_expect_sound(life);
+}
+
+/* A doom of points as well is left to a prune, and so is what comes behind it. */
+static void segments_of_a_doom_that_is_passed_over_go_first(void **state)
+{
+	struct tmc_prune_result result;
+	struct life *life = *state;
+
+	life_add_stretch(life, 9);
+	life_add_point(life, 25, 0);
+	life_add_point(life, 45, 0);
+	life_add_point(life, 65, 0);
+	life_age(life, 50, OLD_NS);
+	prune_with(life, &life->points[0], false, KEEP_NS, &result);
+	assert_int_equal(result.journal.segments, 4);
+	life_age(life, 90, OLD_NS);
+	life_give_up(life, KEEP_NS, 2);
+	assert_int_equal(sweep_journal(life), 0);
+	assert_int_equal(life_first_file(life, 1), 1);
+	life_sweep(life);
+	assert_int_equal(life_first_file(life, 61), 61);
+	life_expect_sound(life);
+}
+
 static void where_no_point_stays_the_journal_does(void **state)
 {
 	struct tmc_prune_result result;
@@ -735,6 +786,8 @@ int main(void)
 		T(who_has_listed_before_can_read),
 		T(later_segments_do_not_go_first),
 		T(a_prune_gives_up_points_and_segments_in_one_doom),
+		T(the_journal_is_swept_by_itself),
+		T(segments_of_a_doom_that_is_passed_over_go_first),
 		T(where_no_point_stays_the_journal_does),
 		T(a_doom_that_goes_aside_brings_its_segments_back),
 		T(a_sweep_that_is_cut_short_leaves_an_end_of_the_stretch),
