@@ -213,7 +213,8 @@ static int keep_record(struct keeper *keeper, const struct ring_record *record)
 		return r;
 	if (record->type == TIDEMARK_RECORD_RESCAN)
 		return reread(keeper, record);
-	if (kept.type != TMC_RECORD_MARK && kept.type != TMC_RECORD_CUT) {
+	if (kept.type == TMC_RECORD_WRITE || kept.type == TMC_RECORD_DISCARD ||
+	    kept.type == TMC_RECORD_ZEROES) {
 		kept.offset = record->sector * SECTOR_BYTES;
 		kept.bytes = record->nr_sectors * SECTOR_BYTES;
 	}
