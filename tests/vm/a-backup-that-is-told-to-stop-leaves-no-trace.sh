@@ -33,7 +33,7 @@ for signal in TERM HUP; do
 	wait_until 20 cut_is active
 	# It must not be done before it is told.
 	check kill -STOP "$agent"
-	refused 7 'another backup' tidemark backup tidemark-vda
+	refused 7 'another agent has it' tidemark backup tidemark-vda
 	refused 7 'is running' tidemark detach /dev/vda
 	tidemark status | grep -q ' yes  *ok$' || fail "status does not show the agent"
 	check kill "-$signal" "$agent"
