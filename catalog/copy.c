@@ -243,7 +243,7 @@ static int leave_journal(struct tmc_point *point)
 
 	tmc_id_format(&point->id, digits);
 	if (point->moment.settles_seq)
-		return failure_set(-ENODATA, "restore point %.12s is only the beginning of a stretch "
+		return failure_set(-ENOENT, "restore point %.12s is only the beginning of a stretch "
 				   "of the journal, which is not copied", digits);
 	point->moment = (struct tmc_moment){ 0 };
 	return 0;

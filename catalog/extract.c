@@ -416,7 +416,7 @@ static int refuse_scan(const struct tmc_point *point)
 	char digits[TMC_ID_TEXT];
 
 	tmc_id_format(&point->id, digits);
-	return failure_set(-ENODATA, "restore point %.12s is only the beginning of a stretch of the "
+	return failure_set(-ENOENT, "restore point %.12s is only the beginning of a stretch of the "
 			   "journal, and no image by itself; use \"tidemark restore --at\"", digits);
 }
 

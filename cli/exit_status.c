@@ -25,7 +25,6 @@ enum exit_status exit_status_of(int error)
 	case ENOTEMPTY:
 		return EXIT_STATUS_REFUSED;
 	case ENOENT:
-	case ENODATA: /* a point that is no image by itself */
 	case ENXIO:
 	case ENOTBLK:
 	case ENOTDIR:

@@ -396,8 +396,8 @@ struct tmc_sink {
 
 /**
  * Read a whole point. nr_workers: 0 for one per CPU. What a sink has got before an
- * error is right, but not complete. Errors: -ENOENT (no such point), -ENODATA (it is a scan,
- * see tmc_moment).
+ * error is right, but not complete. Errors: -ENOENT (no such point, or it is a
+ * scan, see tmc_moment).
  */
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
@@ -684,8 +684,8 @@ int tmc_copy_begin(struct tmc_repo *from, struct tmc_repo *to, struct tmc_copy *
  * Copy a point: volume, times, tags and note stay what they are. Every chunk is proved
  * before it is stored. progress() counts bytes of the volume; NULL: nobody asks. On
  * error no point was made. The journal is not copied, so the copy has no moment. Errors:
- * -ENOENT, -EBADMSG (the source is damaged), -ENOSPC, -ENODATA (it is a scan, see
- * tmc_moment).
+ * -ENOENT (no such point, or it is a scan, see tmc_moment), -EBADMSG (the source is
+ * damaged), -ENOSPC.
  */
 int tmc_copy_point(struct tmc_copy *copy, const struct tmc_point *point,
 		   void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes),

@@ -193,7 +193,7 @@ static int find_point(struct tmc_repo *repo, const struct restore_request *reque
 	if (r < 0)
 		return failure_set(r, "%s", tmc_error_text());
 	if (result->point.moment.settles_seq)
-		return failure_set(-ENODATA, "restore point %s is only the beginning of a stretch "
+		return failure_set(-ENOENT, "restore point %s is only the beginning of a stretch "
 				   "of the journal, and no image by itself; use \"tidemark restore "
 				   "--at\"", request->point);
 	return 0;

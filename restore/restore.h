@@ -40,8 +40,8 @@ void restore_result_clear(struct restore_result *result);
 
 /**
  * Errors, each with a sentence in failure_text(): those of target_check() and
- * target_open(), -ENOENT, -ENOTUNIQ (point), -EMEDIUMTYPE (no repository), -ENODATA (the
- * point is a scan), those of journal_volume_find() and tmc_instant_find(),
+ * target_open(), -ENOENT (no such point, or it is a scan), -ENOTUNIQ, -EMEDIUMTYPE (no
+ * repository), those of journal_volume_find() and tmc_instant_find(),
  * -EBADMSG (the repository is damaged; the target is incomplete).
  */
 int restore_run(const struct restore_request *request, struct restore_result *ret_result);

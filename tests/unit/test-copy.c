@@ -251,11 +251,11 @@ static void a_copy_has_no_moment(void **state)
 	assert_success(copy_one(scene, 0, &result));
 	assert_int_equal(result.point.moment.stretch, 0);
 	assert_int_equal(result.point.moment.seq, 0);
-	assert_int_equal(copy_one(scene, 1, &result), -ENODATA);
+	assert_int_equal(copy_one(scene, 1, &result), -ENOENT);
 	assert_non_null(strstr(tmc_error_text(), "journal"));
 	assert_int_equal(count_files(&scene->target, "points"), 1);
 	assert_int_equal(tmc_point_extract(scene->from, &scene->points[1], 1, &(struct tmc_sink){ 0 }),
-			 -ENODATA);
+			 -ENOENT);
 	assert_non_null(strstr(tmc_error_text(), "restore --at"));
 }
 
