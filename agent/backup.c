@@ -28,6 +28,7 @@
 #include "common/clock_ns.h"
 #include "common/failure.h"
 #include "common/progress.h"
+#include "common/threads.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +38,6 @@
 #include <sys/random.h>
 
 #define ATTEMPTS_MAX 3
-#define STACK_BYTES  (256u << 10)
 
 _Static_assert(BACKUP_VOLUMES_MAX == CHANNEL_CUT_VOLUMES_MAX, "one cut is one backup");
 
@@ -82,13 +82,6 @@ notice(struct backup *backup, const char *format, ...)
 	backup->request->notice(text);
 }
 
-static int open_tree(struct block_tree *ret_tree)
-{
-	int r = block_tree_open("/sys", "/proc/self/mountinfo", ret_tree);
-
-	return r < 0 ? failure_set(r, "/sys and /proc: %s", strerror(-r)) : 0;
-}
-
 /* ---------------------------------------------------------------------- opening */
 
 static int open_repository(struct backup *backup)
@@ -121,7 +114,7 @@ static int open_volumes(struct backup *backup, struct backup_result *results)
 	backup->volumes = calloc(request->nr_volumes, sizeof(*backup->volumes));
 	if (!backup->volumes)
 		return failure_set(-ENOMEM, "backup: out of memory");
-	r = open_tree(&tree);
+	r = block_tree_open_system(&tree);
 	while (r == 0 && backup->nr_open < request->nr_volumes) {
 		struct volume_backup *v = &backup->volumes[backup->nr_open];
 
@@ -168,7 +161,7 @@ static int find_freeze_set(struct backup *backup, struct freeze_set *ret_set)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	struct block_range ranges[BACKUP_VOLUMES_MAX];
-	int r = open_tree(&tree);
+	int r = block_tree_open_system(&tree);
 
 	for (size_t i = 0; i < backup->nr_open; i++)
 		ranges[i] = backup->volumes[i].live.range;
@@ -267,18 +260,6 @@ static void *capture_part(void *argument)
 	return NULL;
 }
 
-static int start_part(struct part *part)
-{
-	pthread_attr_t attributes;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	error = pthread_create(&part->thread, &attributes, capture_part, part);
-	pthread_attr_destroy(&attributes);
-	return error ? failure_set(-error, "threads: %s", strerror(error)) : 0;
-}
-
 /* The catalog says why only when it is asked to commit, which makes no point then. */
 static int ask_catalog(struct part *parts, size_t nr)
 {
@@ -299,7 +280,7 @@ static int run_parts(struct backup *backup, struct part *parts)
 
 	while (nr < backup->nr_open) {
 		parts[nr] = (struct part){.backup = backup, .volume = &backup->volumes[nr]};
-		r = start_part(&parts[nr]);
+		r = threads_start_small(&parts[nr].thread, capture_part, &parts[nr]);
 		if (r < 0) {
 			fail(backup, r);
 			break;

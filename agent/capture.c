@@ -18,6 +18,7 @@
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/progress.h"
+#include "common/threads.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +29,6 @@
 
 #define MEMORY_BYTES    (64u << 20)
 #define PROGRESS_MS     200
-#define STACK_BYTES     (256u << 10)
 #define DRAIN_PER_ROUND 1024
 
 void capture_wake(struct capture *capture)
@@ -187,18 +187,6 @@ static int serve(struct capture *capture)
 	return 0;
 }
 
-static int start_thread(pthread_t *ret_thread, void *(*body)(void *), struct capture *capture)
-{
-	pthread_attr_t attributes;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	error = pthread_create(ret_thread, &attributes, body, capture);
-	pthread_attr_destroy(&attributes);
-	return error ? failure_set(-error, "threads: %s", strerror(error)) : 0;
-}
-
 static void run_threads(struct capture *capture)
 {
 	pthread_t threads[CAPTURE_READERS + 1];
@@ -206,7 +194,7 @@ static void run_threads(struct capture *capture)
 	int r = 0;
 
 	while (r == 0 && nr < CAPTURE_READERS + 1) {
-		r = start_thread(&threads[nr], nr ? capture_reader : capture_feeder, capture);
+		r = threads_start_small(&threads[nr], nr ? capture_reader : capture_feeder, capture);
 		if (r == 0)
 			nr++;
 	}

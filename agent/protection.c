@@ -54,11 +54,6 @@ void protection_set_state(struct protection *p, enum protection_state state)
 	p->status.state = state;
 }
 
-int protection_catalog_failure(int error)
-{
-	return failure_set(error, "%s", tmc_error_text());
-}
-
 static bool is_to_stop(const struct protection *p, int timeout_ms)
 {
 	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
@@ -152,9 +147,9 @@ static int open_volume(struct protection *p)
 		r = device_allow_stream(&attachment);
 	if (r < 0)
 		return r;
-	r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
+	r = block_tree_open_system(&tree);
 	if (r < 0)
-		return failure_set(r, "/sys and /proc: %s", strerror(-r));
+		return r;
 	r = live_volume_open(&p->live, attachment.name, p->settings->repository, p->journal_repo,
 			     &tree);
 	if (r < 0)
@@ -177,7 +172,7 @@ static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 	if (r == 0 || r == -EBADMSG)
 		r = tmc_point_list(p->journal_repo, &points, &nr_points);
 	if (r < 0 && r != -EBADMSG)
-		return protection_catalog_failure(r);
+		return catalog_failure(r);
 	for (size_t i = 0; i < nr_points; i++)
 		if (strcmp(points[i].volume.volume_id, p->live.volume.volume_id) == 0 &&
 		    points[i].moment.seq > *ret_seq)
@@ -206,7 +201,7 @@ int protection_open_repo(struct protection *p)
 {
 	int r = tmc_repo_open(p->settings->repository, &p->repo);
 
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 void protection_close_repo(struct protection *p)
@@ -221,7 +216,7 @@ static int open_all(struct protection *p)
 	int r = tmc_repo_open(p->settings->repository, &p->journal_repo);
 
 	if (r < 0)
-		return protection_catalog_failure(r);
+		return catalog_failure(r);
 	r = open_volume(p);
 	return r < 0 ? r : start_recorder(p);
 }

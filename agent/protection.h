@@ -9,6 +9,7 @@
 #ifndef AGENT_PROTECTION_H
 #define AGENT_PROTECTION_H
 
+#include "agent/catalog_failure.h"
 #include "agent/live_volume.h"
 #include "agent/recorder.h"
 #include "agent/scan.h"
@@ -112,7 +113,6 @@ void protection_say(struct protection *p, enum protection_event event, const cha
 void protection_set_state(struct protection *p, enum protection_state state);
 /** -ECANCELED, with a sentence, once it is to end. */
 int protection_check_stop(struct protection *p);
-int protection_catalog_failure(int error);
 
 /** The status is what the recorder's is by now. Errors: -ECANCELED, those of the recorder. */
 int protection_look(struct protection *p);

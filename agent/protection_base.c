@@ -84,7 +84,7 @@ static int keep_end_of_stretch(struct protection *p, struct tmc_point *ret_point
 		return failure_set(-EBADMSG, "seq %" PRIu64 " is there twice", when.seq);
 	if (r == 0)
 		r = tmc_instant_keep(p->repo, &instant, 0, ret_point);
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 /* What is not there, or damaged, will not be there the next time. */
@@ -104,7 +104,7 @@ static int base_is_usable(struct protection *p, struct tmc_point *ret_point)
 	if (is_lost(r))
 		r = keep_end_of_stretch(p, ret_point);
 	else if (r < 0)
-		return protection_catalog_failure(r);
+		return catalog_failure(r);
 	if (r < 0 && !is_lost(r))
 		return r;
 	if (r < 0)

@@ -27,7 +27,7 @@ static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
 
 	if (r == 0)
 		r = tmc_instant_keep(p->repo, &instant, 0, ret_point);
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 static void note_point(struct protection *p, const struct tmc_point *point)
@@ -80,7 +80,7 @@ static int replace(struct protection *p, const struct tmc_point *scan, uint64_t 
 	if (seq)
 		note_point(p, &point);
 	r = tmc_forget(p->repo, &scan->id, 1);
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 static int replace_all(struct protection *p, uint64_t stretch)
@@ -93,7 +93,7 @@ static int replace_all(struct protection *p, uint64_t stretch)
 	if (r == 0 || r == -EBADMSG)
 		r = tmc_point_list(p->repo, &points, &nr_points);
 	if (r < 0 && r != -EBADMSG)
-		return protection_catalog_failure(r);
+		return catalog_failure(r);
 	r = 0;
 	for (size_t i = 0; i < nr_points && r == 0; i++) {
 		const struct tmc_point *scan = &points[i];
@@ -153,7 +153,7 @@ int protection_forget_journal(struct protection *p)
 		r = free_forgotten(p);
 	}
 	if (r < 0)
-		r = protection_catalog_failure(r);
+		r = catalog_failure(r);
 	protection_close_repo(p);
 	return r;
 }

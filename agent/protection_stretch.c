@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
+#include "common/lock_scope.h"
 #include "common/size_text.h"
 
 #include <errno.h>
@@ -56,13 +57,6 @@ static int keep_on(void *context)
 
 /* ---------------------------------------------------------------------------- cut */
 
-static int open_tree(struct block_tree *ret_tree)
-{
-	int r = block_tree_open("/sys", "/proc/self/mountinfo", ret_tree);
-
-	return r < 0 ? failure_set(r, "/sys and /proc: %s", strerror(-r)) : 0;
-}
-
 /* A freeze is what lets a stream begin right after attaching; later none is needed. */
 static int find_freeze_set(struct protection *p, struct freeze_set *ret_set)
 {
@@ -71,7 +65,7 @@ static int find_freeze_set(struct protection *p, struct freeze_set *ret_set)
 
 	if (channel_has_settled(p->live.channel))
 		return 0;
-	r = open_tree(&tree);
+	r = block_tree_open_system(&tree);
 	if (r == 0)
 		r = freeze_set_find(&tree, &p->live.range, 1, ret_set);
 	if (r == 0)
@@ -122,10 +116,24 @@ static int begin_draft(struct beginning *b)
 		b->whole = true;
 		r = tmc_backup_begin(p->repo, &p->live.volume, NULL, 0, &b->draft);
 	}
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
-/* A chunk that is put in vain is one of a parent of another content: all of it is new. */
+static void say_scan(struct beginning *b)
+{
+	struct protection *p = b->p;
+	uint64_t bytes = b->cut.frozen_chunks * p->live.info->chunk_bytes;
+	char size[SIZE_TEXT_BYTES];
+
+	{
+		LOCK_SCOPE(&p->lock);
+		p->status.scan_bytes = bytes;
+		p->status.state = PROTECTION_SCANNING;
+	}
+	protection_say(p, PROTECTION_INFO, "streaming; reading %s, %s", size_text_format(bytes, size),
+		       b->whole ? "everything" : "what was written since the last segment");
+}
+
 static int scan(struct beginning *b)
 {
 	struct protection *p = b->p;
@@ -137,24 +145,11 @@ static int scan(struct beginning *b)
 		.keep_on = keep_on,
 		.context = b,
 	};
-	char size[SIZE_TEXT_BYTES];
-	int r;
 
 	atomic_store(&p->scan.read_bytes, 0);
 	atomic_store(&p->scan.unreadable_chunks, 0);
-	{
-		uint64_t bytes = b->cut.frozen_chunks * p->live.info->chunk_bytes;
-
-		pthread_mutex_lock(&p->lock);
-		p->status.scan_bytes = bytes;
-		p->status.state = PROTECTION_SCANNING;
-		pthread_mutex_unlock(&p->lock);
-		protection_say(p, PROTECTION_INFO, "streaming; reading %s, %s",
-			       size_text_format(bytes, size),
-			       b->whole ? "everything" : "what was written since the last segment");
-	}
-	r = scan_run(&request, &p->scan);
-	return r;
+	say_scan(b);
+	return scan_run(&request, &p->scan);
 }
 
 /*
@@ -200,7 +195,7 @@ static int commit_draft(struct beginning *b, struct tmc_point *ret_point)
 	tmc_backup_set_moment(draft, &moment);
 	b->draft = NULL; /* commit takes it in every case */
 	r = tmc_backup_commit(draft, b->cut.time_ns, atomic_load(&p->scan.read_bytes), ret_point);
-	return r < 0 ? protection_catalog_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 static int make_scan_point(struct beginning *b)

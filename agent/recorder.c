@@ -8,6 +8,7 @@
 #include "common/failure.h"
 #include "common/lock_scope.h"
 #include "common/queue.h"
+#include "common/threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 #define BATCHES_MIN 4
-#define STACK_BYTES (256u << 10)
 
 static void ring_bell(int fd)
 {
@@ -66,18 +66,6 @@ void recorder_hurry(struct recorder *recorder)
 {
 	atomic_store(&recorder->hurry, true);
 	ring_bell(recorder->wake_fd);
-}
-
-static int start_thread(pthread_t *ret_thread, void *(*body)(void *), struct recorder *recorder)
-{
-	pthread_attr_t attributes;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	error = pthread_create(ret_thread, &attributes, body, recorder);
-	pthread_attr_destroy(&attributes);
-	return error ? failure_set(-error, "threads: %s", strerror(error)) : 0;
 }
 
 static int make_pool(struct recorder *recorder)
@@ -136,10 +124,10 @@ static int start(struct recorder *recorder)
 		r = failure_set(-EMFILE, "eventfd: no descriptor");
 	if (r < 0)
 		return r;
-	r = start_thread(&recorder->keeper, recorder_keep, recorder);
+	r = threads_start_small(&recorder->keeper, recorder_keep, recorder);
 	recorder->keeper_runs = r == 0;
 	if (r == 0)
-		r = start_thread(&recorder->drainer, recorder_drain, recorder);
+		r = threads_start_small(&recorder->drainer, recorder_drain, recorder);
 	recorder->drainer_runs = r == 0;
 	if (r < 0)
 		join(recorder);

@@ -11,6 +11,7 @@
  * the stream has ended meanwhile none is had any more.
  */
 #include "agent/recorder.h"
+#include "agent/catalog_failure.h"
 #include "agent/record_batch.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
@@ -34,11 +35,6 @@ struct keeper {
 	uint64_t unsettled_until;    /* the module's seq; 0: settled */
 	uint8_t *buffer;             /* of a reread */
 };
-
-static int journal_failure(int error)
-{
-	return failure_set(error, "%s", tmc_error_text());
-}
 
 /* In a thread of the journal. */
 static void on_durable(void *context, const struct tmc_id *segment, uint64_t last_seq)
@@ -74,7 +70,7 @@ static int begin_stretch(struct keeper *keeper)
 				  &keeper->journal);
 
 	if (r < 0)
-		return journal_failure(r);
+		return catalog_failure(r);
 	keeper->unsettled_until = 0;
 	LOCK_SCOPE(&recorder->lock);
 	set_state_locked(recorder, RECORDER_RECORDING);
@@ -91,7 +87,7 @@ static int end_stretch(struct keeper *keeper)
 
 	keeper->journal = NULL;
 	if (r < 0)
-		return journal_failure(r);
+		return catalog_failure(r);
 	LOCK_SCOPE(&recorder->lock);
 	set_state_locked(recorder, RECORDER_IDLE);
 	return 0;
@@ -134,7 +130,7 @@ static int append(struct keeper *keeper, struct tmc_record *record)
 		return failure_set(-EPROTO, "ring of the module: %s; this is a bug, please report it",
 				   tmc_error_text());
 	if (r < 0)
-		return journal_failure(r);
+		return catalog_failure(r);
 	keeper->seq++;
 	return 0;
 }
@@ -255,7 +251,7 @@ static int seal(struct keeper *keeper)
 {
 	int r = keeper->journal ? tmc_journal_seal(keeper->journal) : 0;
 
-	return r < 0 ? journal_failure(r) : 0;
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 static int take_batch(struct keeper *keeper, const struct record_batch *batch)

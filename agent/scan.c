@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "agent/scan.h"
+#include "agent/catalog_failure.h"
 #include "agent/frozen_cursor.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
@@ -23,11 +24,6 @@ struct scan {
 	uint64_t start_ns;
 	uint64_t paced_bytes; /* read since then */
 };
-
-static int catalog_failure(int error)
-{
-	return failure_set(error, "%s", tmc_error_text());
-}
 
 static int rest_until(const struct scan *scan, uint64_t due_ns)
 {

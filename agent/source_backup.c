@@ -8,6 +8,7 @@
  * where content is the same; what is read does not depend on it.
  */
 #include "agent/source_backup.h"
+#include "agent/chunk_read.h"
 #include "agent/interrupt.h"
 #include "common/block_tree.h"
 #include "common/cleanup.h"
@@ -115,11 +116,6 @@ static struct run next_run(struct source_backup *backup)
 	return run;
 }
 
-static bool is_medium_error(int error)
-{
-	return error == -EIO || error == -ENODATA || error == -EILSEQ || error == -EREMOTEIO;
-}
-
 static int read_failure(const struct source_backup *backup, uint64_t offset, int error)
 {
 	if (error == -ENODEV || error == -ENXIO)
@@ -139,7 +135,7 @@ static int read_one_by_one(struct source_backup *backup, const struct run *run, 
 		uint64_t bytes = left < backup->chunk_bytes ? left : backup->chunk_bytes;
 		int r = source_read(&backup->source, buffer + at, bytes, run->offset + at);
 
-		if (r < 0 && !is_medium_error(r))
+		if (r < 0 && !chunk_read_is_medium_error(r))
 			return read_failure(backup, run->offset + at, r);
 		if (r == 0) {
 			chosen[n / 64] |= 1ull << n % 64;
@@ -171,7 +167,7 @@ static int read_run(struct source_backup *backup, const struct run *run, uint8_t
 	} else if (r == 0) {
 		atomic_store(&backup->readable_offset, run->offset);
 		memset(chosen, 0xff, sizeof(chosen));
-	} else if (is_medium_error(r)) {
+	} else if (chunk_read_is_medium_error(r)) {
 		r = read_one_by_one(backup, run, buffer, chosen);
 	} else {
 		r = read_failure(backup, run->offset, r);
@@ -399,9 +395,9 @@ static int open_all(struct source_backup *backup)
 		return failure_set(r, "%s", tmc_error_text());
 	tmc_repo_get_info(backup->repo, &info);
 	backup->chunk_bytes = info.chunk_bytes;
-	r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
+	r = block_tree_open_system(&tree);
 	if (r < 0)
-		return failure_set(r, "/sys and /proc: %s", strerror(-r));
+		return r;
 	return source_open(&backup->request->source, &tree, &backup->source, &backup->volume);
 }
 

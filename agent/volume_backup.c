@@ -7,6 +7,7 @@
  * point of the volume then tells the catalog what has not changed.
  */
 #include "agent/volume_backup.h"
+#include "agent/catalog_failure.h"
 #include "common/failure.h"
 
 #include <errno.h>
@@ -27,11 +28,6 @@ notice(struct volume_backup *v, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	v->request->notice(text);
-}
-
-static int catalog_failure(int error)
-{
-	return failure_set(error, "%s", tmc_error_text());
 }
 
 int volume_backup_open(struct volume_backup *v, const char *volume, const struct block_tree *tree)

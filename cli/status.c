@@ -209,9 +209,9 @@ static enum exit_status show_status(const char *control, bool json)
 		r = ask_daemon(control, &answer);
 	if (r < 0)
 		return command_failure(r);
-	r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
+	r = block_tree_open_system(&tree);
 	if (r < 0)
-		return command_failure(failure_set(r, "/sys and /proc: %s", strerror(-r)));
+		return command_failure(r);
 	if (json)
 		report_json(&tree, attachments, nr, answer);
 	else if (answer)

@@ -8,6 +8,7 @@
  */
 #include "common/block_tree.h"
 #include "common/cleanup.h"
+#include "common/failure.h"
 #include "common/text_file.h"
 
 #include <errno.h>
@@ -31,6 +32,13 @@ int block_tree_open(const char *sysfs, const char *mountinfo, struct block_tree 
 	if (r < 0)
 		block_tree_close(ret_tree);
 	return r;
+}
+
+int block_tree_open_system(struct block_tree *ret_tree)
+{
+	int r = block_tree_open("/sys", "/proc/self/mountinfo", ret_tree);
+
+	return r < 0 ? failure_set(r, "/sys and /proc: %s", strerror(-r)) : 0;
 }
 
 void block_tree_close(struct block_tree *tree)

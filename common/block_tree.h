@@ -33,6 +33,8 @@ struct block_range {
 
 /** sysfs: "/sys"; mountinfo: "/proc/self/mountinfo". Tests name their own. */
 int block_tree_open(const char *sysfs, const char *mountinfo, struct block_tree *ret_tree);
+/** The same for this system, with a sentence. */
+int block_tree_open_system(struct block_tree *ret_tree);
 void block_tree_close(struct block_tree *tree);
 
 /** The directory of a device in sysfs. Errors: -ENODEV. */

@@ -6,10 +6,14 @@
  */
 #include "common/threads.h"
 
+#include "common/failure.h"
+
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define SMALL_STACK_BYTES (256u << 10)
 
 struct threads {
 	unsigned int nr;
@@ -51,4 +55,16 @@ void threads_join(struct threads *threads)
 	while (threads->nr)
 		pthread_join(threads->ids[--threads->nr], NULL);
 	free(threads);
+}
+
+int threads_start_small(pthread_t *ret_thread, void *(*run)(void *context), void *context)
+{
+	pthread_attr_t small;
+	int error;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, SMALL_STACK_BYTES);
+	error = pthread_create(ret_thread, &small, run, context);
+	pthread_attr_destroy(&small);
+	return error ? failure_set(-error, "threads: %s", strerror(error)) : 0;
 }

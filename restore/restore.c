@@ -162,11 +162,9 @@ static int check(const struct restore_request *request, const struct tmc_point *
 		.point = point,
 		.force = request->force,
 	};
-	int r = block_tree_open("/sys", "/proc/self/mountinfo", &tree);
+	int r = block_tree_open_system(&tree);
 
-	if (r < 0)
-		return failure_set(r, "/sys and /proc: %s", strerror(-r));
-	return target_check(&target, ret_kind);
+	return r < 0 ? r : target_check(&target, ret_kind);
 }
 
 static int find_instant(struct tmc_repo *repo, const struct restore_request *request,
