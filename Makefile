@@ -178,6 +178,7 @@ $(addprefix $(B)/unit/test-,recorder protection protection-recovery guards): $(i
 
 # Those of the daemon.
 $(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(B)/unit/test-calendar: $(B)/asan/daemon/calendar.o
 $(B)/unit/test-config: $(B)/asan/daemon/config.o
 $(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
 
