@@ -8,9 +8,10 @@
 #define AGENT_CONTROL_CLIENT_H
 
 #define CONTROL_PATH "/run/tidemark/control"
+#define CONTROL_REQUEST_BYTES 512 /* none is longer */
 
 /**
- * ret_answer: a JSON object as text, freed with free(). Errors: -ENOENT (no tidemarkd
+ * request: one line, shorter than that. ret_answer: a JSON object as text, freed with free(). Errors: -ENOENT (no tidemarkd
  * runs), -EPERM (not root), -ETIMEDOUT (it does not answer), -EIO.
  */
 int control_client_ask(const char *path, const char *request, char **ret_answer);

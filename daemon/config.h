@@ -9,6 +9,7 @@
 #define DAEMON_CONFIG_H
 
 #include "agent/protection.h"
+#include "daemon/job_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +17,10 @@
 #define CONFIG_PATH "/etc/tidemark/tidemark.conf"
 
 struct config {
-	struct protection_settings *volumes; /* strings are the config's */
+	struct protection_settings *volumes; /* of mode stream; strings are the config's */
 	size_t nr_volumes;
+	struct job_settings **jobs;
+	size_t nr_jobs;
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/guards.h"
+#include "daemon/jobs.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -47,6 +48,7 @@ struct daemon {
 	const char *config_path;
 	const char *control_path;
 	struct guards guards;
+	struct jobs jobs;
 	int signal_fd, control_fd;
 	uint64_t watchdog_ns; /* how often systemd wants to hear of us; 0: it does not */
 };
@@ -63,6 +65,12 @@ static int read_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void adopt(struct daemon *daemon, struct config *config)
+{
+	jobs_adopt(&daemon->jobs, config);
+	guards_adopt(&daemon->guards, config);
+}
+
 /* A config that is wrong changes nothing. */
 static void reload(struct daemon *daemon)
 {
@@ -73,7 +81,7 @@ static void reload(struct daemon *daemon)
 		   (unsigned long long)(clock_ns(CLOCK_MONOTONIC) / 1000));
 	r = config_read(daemon->config_path, &config);
 	if (r == 0)
-		guards_adopt(&daemon->guards, &config);
+		adopt(daemon, &config);
 	if (r < 0)
 		log_say(LOG_PRIORITY_ERROR, NULL, "%s; goes on with the config that it had",
 			failure_text());
@@ -103,9 +111,35 @@ static void keep_alive(void)
 	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
 }
 
-static struct json_object *status(void *context)
+/* "run NAME" and its like. */
+static struct json_object *obey(struct daemon *daemon, const char *request)
 {
-	return guards_to_json(context);
+	static const struct {
+		const char *word;
+		enum job_order order;
+	} orders[] = {
+		{"run ", JOB_ORDER_RUN}, {"cancel ", JOB_ORDER_CANCEL},
+		{"pause ", JOB_ORDER_PAUSE}, {"resume ", JOB_ORDER_RESUME},
+	};
+	int r = failure_set(-EINVAL, "\"%s\": no such request", request);
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (strncmp(request, orders[i].word, strlen(orders[i].word)) == 0)
+			r = jobs_order(&daemon->jobs, request + strlen(orders[i].word),
+				       orders[i].order);
+	return r < 0 ? control_refusal(r) : json_object_new_object();
+}
+
+static struct json_object *answer(void *context, const char *request)
+{
+	struct daemon *daemon = context;
+	struct json_object *object;
+
+	if (strcmp(request, "status") != 0)
+		return obey(daemon, request);
+	object = guards_to_json(&daemon->guards);
+	json_object_object_add(object, "jobs", jobs_to_json(&daemon->jobs));
+	return object;
 }
 
 static void serve(struct daemon *daemon)
@@ -124,7 +158,7 @@ static void serve(struct daemon *daemon)
 		if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
-			control_serve(daemon->control_fd, status, &daemon->guards);
+			control_serve(daemon->control_fd, answer, daemon);
 	} while (!take_signals(daemon));
 }
 
@@ -148,10 +182,11 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
-	guards_adopt(&daemon->guards, config);
+	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
+	jobs_stop(&daemon->jobs);
 	guards_stop(&daemon->guards);
 	unlink(daemon->control_path);
 	return EXIT_STATUS_OK;
@@ -167,7 +202,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH,
-				.guards.waits = keep_alive};
+				.guards.waits = keep_alive, .jobs.waits = keep_alive};
 	enum exit_status status_now = unlock_init(&argc, argv);
 	bool check = false;
 	struct config config;
