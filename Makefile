@@ -174,13 +174,17 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery guards): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery guards jobs): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(addprefix $(B)/unit/test-,config guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-calendar: $(B)/asan/daemon/calendar.o
-$(B)/unit/test-config: $(B)/asan/daemon/config.o
-$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
+$(B)/unit/test-schedule: $(addprefix $(B)/asan/daemon/,calendar.o schedule.o)
+config_obj := $(addprefix $(B)/asan/daemon/,calendar.o config.o config_jobs.o job_settings.o schedule.o)
+$(B)/unit/test-config: $(config_obj)
+$(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o cli/json.o)
+$(B)/unit/test-jobs: $(config_obj) \
+	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \

@@ -127,6 +127,8 @@ static int spawn(struct child *child, const int theirs[2])
 	for (int i = 0; i < 2 && !error; i++)
 		error = posix_spawn_file_actions_adddup2(&actions, theirs[i], i + 1);
 	if (!error)
+		error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	if (!error)
 		error = set_attributes(&attributes);
 	if (!error)
 		error = posix_spawnp(&child->pid, argv[0], &actions, &attributes, argv,
