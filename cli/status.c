@@ -173,9 +173,12 @@ static void report_json(const struct block_tree *tree, const struct attachment *
 	for (size_t i = 0; i < nr; i++)
 		add_attachment(array, tree, &attachments[i]);
 	json_object_object_add(object, "attachments", array);
-	if (answer)
+	if (answer) {
 		json_object_object_add(object, "volumes",
 				       json_object_get(json_object_object_get(answer, "volumes")));
+		json_object_object_add(object, "jobs",
+				       json_object_get(json_object_object_get(answer, "jobs")));
+	}
 	json_print(object);
 }
 

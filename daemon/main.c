@@ -182,6 +182,7 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
+	unlock_hand_on();
 	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
