@@ -26,6 +26,7 @@ points_of() {
 }
 
 has_points() {
+	daemon_is_there
 	[ "$(points_of "$1")" -ge "$2" ]
 }
 
