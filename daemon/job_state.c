@@ -85,17 +85,17 @@ static struct json_object *to_json(const struct job_state *state)
 	return object;
 }
 
-static void make_directory(const char *path)
+/* What goes wrong here is found when the file is made. */
+static void make_directories(const char *path)
 {
 	char directory[PATH_MAX];
-	char *slash;
 
 	snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return;
-	*slash = '\0';
-	mkdir(directory, 0700);
+	for (char *slash = strchr(directory + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(directory, 0700);
+		*slash = '/';
+	}
 }
 
 static int write_durably(const char *path, const char *content)
@@ -114,7 +114,7 @@ int job_state_write(const char *path, const struct job_state *state)
 	char next[PATH_MAX];
 	int r;
 
-	make_directory(path);
+	make_directories(path);
 	snprintf(next, sizeof(next), "%s.new", path);
 	errno = 0;
 	r = write_durably(next, json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY));

@@ -27,7 +27,7 @@ struct job_state {
  */
 int job_state_read(const char *path, struct job_state *ret_state);
 
-/** Replaces the file as a whole; makes its directory. Errors, with a sentence: those of the system. */
+/** Replaces the file as a whole; makes the directories. Errors, with a sentence: those of the system. */
 int job_state_write(const char *path, const struct job_state *state);
 
 #endif
