@@ -2,9 +2,10 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * A program of which the end is waited for, and what it says is heard line by line. It has a
- * process group of its own, nothing on standard input, no descriptor of ours and no signal
- * blocked or ignored.
+ * A program of which the end is waited for, and what it says is heard line by line. It leads
+ * a session of its own, has nothing on standard input, no descriptor of ours and no signal
+ * blocked or ignored. It cannot hold us up, whatever it does: not by what it prints, nor by
+ * what it leaves in the background.
  */
 #ifndef AGENT_CHILD_H
 #define AGENT_CHILD_H
@@ -13,10 +14,17 @@
 
 #define CHILD_LINE_BYTES 16384 /* what is longer comes as several lines */
 
+enum child_output {
+	CHILD_OUTPUT_APART,
+	CHILD_OUTPUT_TOGETHER, /* in the order that it was said in, all heard as 1 */
+};
+
 struct child_request {
 	char *const *argv;        /* [0]: a path, or a name that is looked for in PATH */
 	char *const *environment; /* NULL: ours */
+	enum child_output output;
 	uint64_t limit_ns;        /* 0: it may take as long as it likes */
+	uint64_t grace_ns;        /* from SIGTERM to SIGKILL; 0: five seconds */
 	int stop_fd;              /* readable: it is to end; -1: none */
 	/** fd: 1 or 2, where it was said; without the end of the line. */
 	void (*hear)(void *context, int fd, const char *line);
@@ -25,10 +33,11 @@ struct child_request {
 
 /**
  * Run it to its end: what it returns, or 128 and the signal that ended it. Once it overruns or
- * is to stop, the group gets SIGTERM, and five seconds later SIGKILL. What the group leaves
- * behind of an end in time lives on, unheard.
- * Errors, with a sentence: -ETIMEDOUT, -ECANCELED (it was told to stop and has ended, however
- * that went), -ENOENT, -EACCES and others of starting it.
+ * is to stop, the group gets SIGTERM, and after the grace SIGKILL. After another grace it is
+ * left behind: a process that waits for a disk cannot die. What the group leaves behind of an
+ * end in time lives on, unheard.
+ * Errors, with a sentence: -ETIMEDOUT, -ECANCELED (it was told to stop, however that
+ * went), -ENOENT, -EACCES, -ENOEXEC and others of starting it.
  */
 int child_run(const struct child_request *request);
 

@@ -17,4 +17,11 @@
  */
 void resident_enter(void);
 
+/**
+ * What the calling thread starts between these two is no part of the I/O path, which
+ * programs inherit: it may wait for writes to that disk as any other.
+ */
+void resident_pause(void);
+void resident_resume(void);
+
 #endif

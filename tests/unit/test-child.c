@@ -14,6 +14,8 @@
 
 struct heard {
 	int stop_fd;
+	bool is_slow;
+	unsigned int nr_lines;
 	char text[1 << 16]; /* "1:..." for each line */
 };
 
@@ -23,6 +25,8 @@ static void hear(void *context, int fd, const char *line)
 	size_t used = strlen(heard->text);
 	uint64_t one = 1;
 
+	if (heard->is_slow && heard->nr_lines++ % 64 == 0)
+		usleep(1000);
 	snprintf(heard->text + used, sizeof(heard->text) - used, "%d:%s\n", fd, line);
 	if (heard->stop_fd >= 0 && strcmp(line, "stop me") == 0)
 		assert_int_equal(write(heard->stop_fd, &one, sizeof(one)), sizeof(one));
@@ -165,6 +169,16 @@ static void who_is_left_behind_does_not_keep_us(void **state)
 	assert_string_equal(heard->text, "1:done\n");
 }
 
+/* Whoever prints faster than we listen: there is always more. */
+static void who_chatters_does_not_keep_us(void **state)
+{
+	struct heard *heard = *state;
+
+	heard->is_slow = true;
+	assert_int_equal(run(heard, "yes 2>/dev/null & sleep 0.1; exit 3", 0), 3);
+	assert_int_equal(run(heard, "exec yes", 300000000), -ETIMEDOUT);
+}
+
 static void what_cannot_be_run_is_named(void **state)
 {
 	struct heard *heard = *state;
@@ -191,6 +205,7 @@ int main(void)
 		TEST(one_that_does_not_listen_is_killed_with_its_children),
 		TEST(one_that_is_told_to_stop_ends),
 		TEST(who_is_left_behind_does_not_keep_us),
+		TEST(who_chatters_does_not_keep_us),
 		TEST(what_cannot_be_run_is_named),
 	};
 
