@@ -23,6 +23,7 @@ enum exit_status exit_status_of(int error)
 	case ETXTBSY: /* checked, and found in use, too small, not empty, ... */
 	case EEXIST:
 	case ENOTEMPTY:
+	case ENOEXEC: /* a hook that is no program, or that others may change */
 		return EXIT_STATUS_REFUSED;
 	case ENOENT:
 	case ENXIO:

@@ -20,8 +20,9 @@ static void each_outcome_has_its_number(void **state)
 	} map[] = {
 		{0, 0}, {-EIO, 1}, {-ENOMEM, 1}, {-ECANCELED, 1}, {-ESTALE, 1}, {-EPROTO, 1},
 		{-EACCES, 1}, {-EROFS, 1}, {-EPROTONOSUPPORT, 1}, {-ENODEV, 1},
+		{-ECHILD, 1}, {-ETIMEDOUT, 1},
 		{-EINVAL, 2}, {-ERANGE, 2}, {-ENOTUNIQ, 2},
-		{-ETXTBSY, 3}, {-EEXIST, 3}, {-ENOTEMPTY, 3},
+		{-ETXTBSY, 3}, {-EEXIST, 3}, {-ENOTEMPTY, 3}, {-ENOEXEC, 3},
 		{-ENOENT, 4}, {-ENXIO, 4}, {-ENOTBLK, 4}, {-EMEDIUMTYPE, 4},
 		{-EBADMSG, 5}, {-EPERM, 6}, {-ENOPKG, 6}, {-ENOKEY, 6},
 		{-EKEYREJECTED, 6}, {-EBUSY, 7}, {-EALREADY, 7},
