@@ -149,7 +149,7 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 	struct module *module = channel->module;
 	struct tidemark_record record = {.type = TIDEMARK_RECORD_CUT};
 
-	if (nr_parts != 1 || parts[0].stream == CHANNEL_STREAM_NOT)
+	if (nr_parts != 1)
 		imitated_die("a cut that is not imitated");
 	LOCK_SCOPE(&module->lock);
 	if (channel->gone)
@@ -157,6 +157,8 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 	if (module->cut_is_open)
 		return failure_set(-EBUSY, "%s: a cut is open", module->name);
 	freeze_locked(module, &parts[0]);
+	module->cut_is_lost = module->nr_cuts_to_lose > 0;
+	module->nr_cuts_to_lose -= module->cut_is_lost;
 	module->cut_seq++;
 	record.epoch = module->epoch;
 	if (parts[0].stream == CHANNEL_STREAM_STARTS && !module->streams) {
@@ -190,8 +192,12 @@ int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t 
 int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
 		    uint32_t nr_chunks, uint64_t *ret_words)
 {
-	imitated_die("a fuzzy cut has nothing to release");
-	return 0;
+	int r = channel_read_frozen(channel, first_chunk, nr_chunks, ret_words);
+
+	LOCK_SCOPE(&channel->module->lock);
+	if (r == 0 && channel->module->cut_is_lost)
+		return failure_set(-ESTALE, "%s: the cut is lost", channel->module->name);
+	return r;
 }
 
 static int check_cut_locked(const struct channel *channel, uint64_t epoch)
@@ -307,6 +313,7 @@ int live_volume_open(struct live_volume *v, const char *name, const char *reposi
 	v->info = channel_info(v->channel);
 	v->fd = dup(v->channel->module->fd);
 	v->volume = (struct tmc_volume){.volume_bytes = v->info->volume_bytes};
+	snprintf(v->node, sizeof(v->node), "/dev/%s", name);
 	snprintf(v->volume.volume_id, sizeof(v->volume.volume_id), "%s", name);
 	snprintf(v->volume.name, sizeof(v->volume.name), "%s", name);
 	return 0;

@@ -290,6 +290,12 @@ void module_lose_stream(struct module *module)
 	imitated_lose_locked(module);
 }
 
+void module_lose_cuts(struct module *module, unsigned int nr)
+{
+	LOCK_SCOPE(&module->lock);
+	module->nr_cuts_to_lose = nr;
+}
+
 void module_be_quiet(struct module *module, bool quiet)
 {
 	LOCK_SCOPE(&module->lock);
@@ -339,6 +345,12 @@ unsigned int module_nr_channels(struct module *module)
 {
 	LOCK_SCOPE(&module->lock);
 	return module->nr_channels;
+}
+
+uint64_t module_nr_cuts(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	return module->cut_seq;
 }
 
 void module_get_base(struct module *module, uint8_t ret_base[MODULE_BASE_BYTES])

@@ -8,8 +8,8 @@
  * and the few of agent/device.h that a protection calls from here, and poll(): the ring's
  * descriptor has to be readable exactly while records wait.
  *
- * Not imitated: cuts that preserve, several volumes in one cut, an attachment that has not
- * settled.
+ * Not imitated: writes while a cut is read that preserves, several volumes in one cut, an
+ * attachment that has not settled.
  */
 #ifndef TESTS_UNIT_IMITATED_MODULE_H
 #define TESTS_UNIT_IMITATED_MODULE_H
@@ -74,6 +74,9 @@ void module_break(struct module *module, enum module_fault fault);
 /* The stream is behind, as if a write had found no room. */
 void module_lose_stream(struct module *module);
 
+/* So many of the cuts that come are lost, those that preserve. */
+void module_lose_cuts(struct module *module, unsigned int nr);
+
 /* Nobody is told of records, nor of the stream's end, until this is called with false. */
 void module_be_quiet(struct module *module, bool quiet);
 
@@ -89,6 +92,7 @@ bool module_is_streaming(struct module *module);
 /* The stream is on, and the cut that began it has been committed. */
 bool module_stands(struct module *module);
 unsigned int module_nr_channels(struct module *module); /* opened so far */
+uint64_t module_nr_cuts(struct module *module);         /* made so far */
 void module_get_base(struct module *module, uint8_t ret_base[MODULE_BASE_BYTES]);
 /* Nothing is dirty, as after an ordinary backup. No channel is open. */
 void module_set_base(struct module *module, const uint8_t base[MODULE_BASE_BYTES]);
