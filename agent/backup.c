@@ -17,11 +17,16 @@
  * another: a failure among the images makes no point at all, one among the commits
  * leaves those before it, which are good. The group in each says how many belong
  * together.
+ *
+ * A hook makes its application quiet for the cut alone: file systems are synced before, and
+ * after-cut does not wait for the capture, nor the capture for it.
  */
 #include "agent/backup.h"
 #include "agent/device.h"
 #include "agent/freeze_set.h"
+#include "agent/hook.h"
 #include "agent/interrupt.h"
+#include "agent/phases.h"
 #include "agent/resident.h"
 #include "agent/volume_backup.h"
 #include "common/cleanup.h"
@@ -46,6 +51,7 @@ struct backup {
 	struct tmc_repo *repo;
 	struct interrupt interrupt;
 	struct progress progress;
+	struct phases phases;
 	size_t nr_open; /* volumes */
 	struct volume_backup *volumes;
 	char group[TMC_TEXT_BYTES]; /* empty for one volume */
@@ -157,6 +163,16 @@ static int begin_all(struct backup *backup)
 	return r;
 }
 
+static int sync_file_systems(struct backup *backup)
+{
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	int r = block_tree_open_system(&tree);
+
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++)
+		freeze_set_sync(&tree, &backup->volumes[i].live.range);
+	return r;
+}
+
 static int find_freeze_set(struct backup *backup, struct freeze_set *ret_set)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
@@ -167,10 +183,8 @@ static int find_freeze_set(struct backup *backup, struct freeze_set *ret_set)
 		ranges[i] = backup->volumes[i].live.range;
 	if (r == 0)
 		r = freeze_set_find(&tree, ranges, backup->nr_open, ret_set);
-	for (size_t i = 0; r == 0 && i < backup->nr_open; i++) {
-		freeze_set_sync(&tree, &ranges[i]);
+	for (size_t i = 0; r == 0 && i < backup->nr_open; i++)
 		backup->volumes[i].result->froze = freeze_set_count_mounts(&tree, &ranges[i]) > 0;
-	}
 	return r;
 }
 
@@ -195,6 +209,21 @@ static int cut_all(struct backup *backup)
 		backup->volumes[i].result->full = parts[i].kind == CHANNEL_CUT_FULL;
 		volume_backup_note_unsettled(&backup->volumes[i]);
 	}
+	return r;
+}
+
+/* Who was made quiet goes on as soon as the cut is made, or is not. */
+static int cut_quietly(struct backup *backup)
+{
+	int r = backup->request->freeze ? sync_file_systems(backup) : 0;
+
+	/* Before the thread of after-cut, which clears the line to say something. */
+	progress_start(&backup->progress, "backing up", backup->request->progress);
+	if (r == 0)
+		r = phases_before_cut(&backup->phases);
+	if (r == 0)
+		r = cut_all(backup);
+	phases_after_cut(&backup->phases);
 	return r;
 }
 
@@ -312,8 +341,7 @@ static int capture_all(struct backup *backup)
 		return failure_set(-errno, "eventfd: %s", strerror(errno));
 	backup->stop_fd = stop_fd;
 	first_failure_init(&backup->failure);
-	progress_start(&backup->progress, "backing up", backup->request->progress);
-	backup->progress.total_bytes = frozen_bytes(backup);
+	progress_set_total(&backup->progress, frozen_bytes(backup));
 	r = run_parts(backup, parts);
 	progress_stop(&backup->progress);
 	return r;
@@ -346,7 +374,7 @@ static int attempt(struct backup *backup)
 	int r = begin_all(backup);
 
 	if (r == 0)
-		r = cut_all(backup);
+		r = cut_quietly(backup);
 	if (r == 0) {
 		r = capture_all(backup);
 		if (r < 0)
@@ -355,6 +383,7 @@ static int attempt(struct backup *backup)
 			r = commit_all(backup);
 	}
 	give_up_drafts(backup);
+	phases_wait(&backup->phases);
 	return r;
 }
 
@@ -389,6 +418,42 @@ static void close_backup(struct backup *backup)
 	interrupt_stop(&backup->interrupt);
 }
 
+static int open_backup(struct backup *backup, struct backup_result *results)
+{
+	int r = backup->request->hook ? hook_check(backup->request->hook) : 0;
+
+	if (r == 0)
+		r = open_repository(backup);
+	if (r == 0)
+		r = open_volumes(backup, results);
+	return r == 0 ? name_group(backup) : r;
+}
+
+static int run_phases(struct backup *backup, struct backup_result *results)
+{
+	int r;
+
+	backup->phases = (struct phases){
+		.request = backup->request,
+		.interrupt = &backup->interrupt,
+		.progress = &backup->progress,
+		.volumes = backup->volumes,
+		.nr_volumes = backup->nr_open,
+	};
+	r = phases_begin(&backup->phases);
+	if (r == 0)
+		r = attempt_until_done(backup, results);
+	phases_end(&backup->phases, r);
+	return r;
+}
+
+static enum backup_hook hook_result(const struct backup *backup)
+{
+	if (!backup->request->hook)
+		return BACKUP_HOOK_NONE;
+	return backup->phases.failed ? BACKUP_HOOK_FAILED : BACKUP_HOOK_DONE;
+}
+
 int backup_run(const struct backup_request *request, struct backup_result *ret_results)
 {
 	CLEANUP(close_backup) struct backup backup = {
@@ -403,17 +468,15 @@ int backup_run(const struct backup_request *request, struct backup_result *ret_r
 	if (r < 0)
 		return r;
 	resident_enter();
-	r = open_repository(&backup);
-	if (r == 0)
-		r = open_volumes(&backup, ret_results);
-	if (r == 0)
-		r = name_group(&backup);
+	r = open_backup(&backup, ret_results);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < backup.nr_open; i++)
 		volume_backup_choose_parent(&backup.volumes[i]);
-	r = attempt_until_done(&backup, ret_results);
-	for (size_t i = 0; i < request->nr_volumes; i++)
+	r = run_phases(&backup, ret_results);
+	for (size_t i = 0; i < request->nr_volumes; i++) {
+		ret_results[i].hook = hook_result(&backup);
 		ret_results[i].elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
+	}
 	return r;
 }

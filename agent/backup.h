@@ -3,7 +3,8 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * One backup of one or several attached volumes at one instant: everything between
- * the user's words and a restore point of each.
+ * the user's words and a restore point of each. With a hook, an application is told of its
+ * phases, docs/schedule.md.
  */
 #ifndef AGENT_BACKUP_H
 #define AGENT_BACKUP_H
@@ -23,7 +24,16 @@ struct backup_request {
 	bool full;              /* read everything, whatever is known */
 	bool freeze;
 	bool progress;
+	const char *hook;          /* absolute path of what is told of the phases; NULL: nobody is */
+	uint64_t hook_timeout_ns;  /* of each phase */
 	void (*notice)(const char *text); /* things worth knowing on the way; or NULL */
+	void (*warning)(const char *text); /* what went wrong beside the points themselves; or NULL */
+};
+
+enum backup_hook {
+	BACKUP_HOOK_NONE,
+	BACKUP_HOOK_DONE,
+	BACKUP_HOOK_FAILED, /* in a phase that leaves the point as it is */
 };
 
 /* Of one volume. */
@@ -37,6 +47,7 @@ struct backup_result {
 	uint64_t read_bytes;
 	uint64_t preserved_bytes;
 	unsigned int attempts;
+	enum backup_hook hook; /* the same in all */
 	uint64_t elapsed_ms;
 };
 
@@ -51,7 +62,8 @@ struct backup_result {
  * on the volume), -EINVAL (its chunks are of another size; a volume given twice),
  * -EBUSY (another backup, frozen by someone else), -ESTALE (every attempt lost its
  * cut), -ECANCELED (a signal), -ENOSPC, -EBADMSG (the repository is damaged), -ENODEV
- * (detached meanwhile), -ENXIO (the device is gone, or shorter now), -EIO.
+ * (detached meanwhile), -ENXIO (the device is gone, or shorter now), -EIO; those of
+ * hook_run() from a phase before the cut.
  */
 int backup_run(const struct backup_request *request, struct backup_result *ret_results);
 

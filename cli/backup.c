@@ -8,14 +8,20 @@
 #include "agent/source_backup.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "common/cleanup.h"
 #include "common/size_text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+
+#define HOOK_TIMEOUT_NS 60000000000ull
 
 static const char help[] =
 	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
+	"                       [--hook FILE] [--hook-timeout SPAN]\n"
 	"       tidemark backup FILE|DEVICE|- [-r REPO] [--name NAME] [--full] [--force] ...\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
@@ -30,6 +36,9 @@ static const char help[] =
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --full       read everything, whatever was tracked\n"
 	"      --no-freeze  do not freeze: the image is as after a power cut\n"
+	"      --hook FILE  a program to be told of the phases, so that a database is quiet for\n"
+	"                   the cut; man tidemark, HOOKS\n"
+	"      --hook-timeout SPAN  for each phase: 30s, 5min; 60s if not given\n"
 	"      --compression M[:LEVEL]  another than the repository's: lz4, none, lz4hc, zstd\n"
 	"      --name NAME  what is not attached is known by this name, not by its path or\n"
 	"                   identity; standard input needs one\n"
@@ -64,6 +73,8 @@ static struct json_object *to_json(const struct backup_result *result)
 	json_add_bool(object, "freeze", result->froze);
 	json_add_bool(object, "acknowledged", result->acknowledged);
 	json_add_number(object, "attempts", result->attempts);
+	if (result->hook != BACKUP_HOOK_NONE)
+		json_add_bool(object, "hook", result->hook == BACKUP_HOOK_DONE);
 	json_add_ms(object, "seconds", result->elapsed_ms);
 	return object;
 }
@@ -150,6 +161,9 @@ static enum exit_status backup_source(const struct backup_request *request,
 	struct backup_result result;
 	int r;
 
+	if (request->hook)
+		return command_usage("backup", "--hook: %s is not attached, so there is no cut that a hook "
+				     "could make anything quiet for", source->path);
 	if (request->nr_volumes != 1)
 		return command_usage("backup", "%s: is not attached, so it can only be backed up by "
 				     "itself", source->path);
@@ -183,6 +197,17 @@ static enum exit_status backup_any(const struct backup_request *request,
 	return backup(request, json, quiet);
 }
 
+/* Where the hook is run nobody knows where this was; free() it. NULL: out of memory. */
+static char *absolute_path(const char *path)
+{
+	CLEANUP_FREE char *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	char *absolute;
+
+	if (!here || asprintf(&absolute, "%s%s%s", here, *here ? "/" : "", path) < 0)
+		return NULL;
+	return absolute;
+}
+
 enum exit_status command_backup(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -192,12 +217,19 @@ enum exit_status command_backup(int argc, char **argv)
 		{"compression", required_argument, NULL, 'C'},
 		{"name", required_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'F'},
+		{"hook", required_argument, NULL, 'H'},
+		{"hook-timeout", required_argument, NULL, 'T'},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct backup_request request = {.freeze = true};
+	struct backup_request request = {
+		.freeze = true,
+		.hook_timeout_ns = HOOK_TIMEOUT_NS,
+		.warning = command_warning,
+	};
+	CLEANUP_FREE char *hook = NULL;
 	struct source_request source = {0};
 	struct tmc_compression compression;
 	enum exit_status status;
@@ -229,6 +261,18 @@ enum exit_status command_backup(int argc, char **argv)
 			break;
 		case 'F':
 			source.force = true;
+			break;
+		case 'H':
+			free(hook);
+			request.hook = hook = absolute_path(optarg);
+			if (!hook)
+				return command_usage("backup", "--hook %s: %s", optarg, strerror(errno));
+			break;
+		case 'T':
+			status = command_timeout("backup", "--hook-timeout", optarg,
+						 &request.hook_timeout_ns);
+			if (status != EXIT_STATUS_OK)
+				return status;
 			break;
 		case 'j':
 			json = true;

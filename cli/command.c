@@ -7,6 +7,7 @@
  */
 #include "cli/command.h"
 #include "common/clock_ns.h"
+#include "common/duration_text.h"
 #include "common/failure.h"
 #include "common/size_text.h"
 #include "common/time_text.h"
@@ -17,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tidemark.h>
+
+#define TIMEOUT_MIN_NS 1000000000ull
+#define TIMEOUT_MAX_NS (24 * 3600 * 1000000000ull)
 
 enum exit_status command_failure(int error)
 {
@@ -54,6 +58,11 @@ void command_notice(const char *text)
 	fprintf(stderr, "tidemark: note: %s\n", text);
 }
 
+void command_warning(const char *text)
+{
+	fprintf(stderr, "tidemark: warning: %s\n", text);
+}
+
 enum exit_status command_size(const char *verb, const char *option, const char *text,
 			      enum command_size kind, uint64_t *ret_number)
 {
@@ -80,6 +89,16 @@ enum exit_status command_time(const char *verb, const char *option, const char *
 				     "too far from now" :
 				     "not a time: give \"YYYY-MM-DD HH:MM:SS\", HH:MM of today, -5min, "
 				     "-2h, or @ and seconds since 1970");
+	return EXIT_STATUS_OK;
+}
+
+enum exit_status command_timeout(const char *verb, const char *option, const char *text,
+				 uint64_t *ret_ns)
+{
+	if (duration_text_parse(text, ret_ns) < 0)
+		return command_usage(verb, "%s %s: not a span of time: give 30s or 5min", option, text);
+	if (*ret_ns < TIMEOUT_MIN_NS || *ret_ns > TIMEOUT_MAX_NS)
+		return command_usage(verb, "%s %s: must be from 1s to 1d", option, text);
 	return EXIT_STATUS_OK;
 }
 

@@ -50,6 +50,8 @@ enum exit_status command_bad_option(const char *verb, int option, char **argv);
 
 /** One line on standard error that is no failure. */
 void command_notice(const char *text);
+/** One that is a failure, though not the command's. */
+void command_warning(const char *text);
 
 enum command_size {
 	COMMAND_SIZE_CHUNK, /* power of two from 4K to 1M */
@@ -63,6 +65,13 @@ enum exit_status command_size(const char *verb, const char *option, const char *
 /** A time, common/time_text.h; complains and returns EXIT_STATUS_USAGE if it is none. */
 enum exit_status command_time(const char *verb, const char *option, const char *text,
 			      uint64_t *ret_ns);
+
+/**
+ * A span of time, common/duration_text.h, from 1 s to a day; complains and returns
+ * EXIT_STATUS_USAGE if it is none.
+ */
+enum exit_status command_timeout(const char *verb, const char *option, const char *text,
+				 uint64_t *ret_ns);
 
 /** "zstd:7"; complains and returns EXIT_STATUS_USAGE if it is none. */
 enum exit_status command_compression(const char *verb, const char *text,

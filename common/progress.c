@@ -60,6 +60,14 @@ void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t to
 	pthread_mutex_unlock(&progress->lock);
 }
 
+void progress_set_total(struct progress *progress, uint64_t total_bytes)
+{
+	pthread_mutex_lock(&progress->lock);
+	progress->start_ns = clock_ns(CLOCK_MONOTONIC);
+	progress->total_bytes = total_bytes;
+	pthread_mutex_unlock(&progress->lock);
+}
+
 void progress_add(struct progress *progress, uint64_t bytes)
 {
 	uint64_t done = __atomic_add_fetch(&progress->done_bytes, bytes, __ATOMIC_RELAXED);

@@ -29,9 +29,12 @@ void progress_start(struct progress *progress, const char *verb, bool enabled);
 /** From any thread, as often as one likes; drawn five times a second. */
 void progress_update(struct progress *progress, uint64_t done_bytes, uint64_t total_bytes);
 
+/** When it is known only after the start: the rate counts from here. */
+void progress_set_total(struct progress *progress, uint64_t total_bytes);
+
 /**
  * For a job of several threads that each know what they have added. total_bytes is
- * set after progress_start(), before they start.
+ * set after progress_start(), before they start, or by progress_set_total().
  */
 void progress_add(struct progress *progress, uint64_t bytes);
 
