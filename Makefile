@@ -24,6 +24,7 @@ PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+HOOKDIR ?= $(PREFIX)/lib/tidemark/hooks
 SYSCONFDIR ?= /etc
 UDEVDIR ?= /usr/lib/udev/rules.d
 MODDIR  ?= $(DESTDIR)/lib/modules/$(KVER)/updates
@@ -204,6 +205,7 @@ install: tools install-library install-udev
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/tidemark.8 man/tidemarkd.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/tidemark.conf.5
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
+	install -D -m 755 -t $(DESTDIR)$(HOOKDIR) packaging/hooks/*
 	install -d $(DESTDIR)$(SYSCONFDIR)/tidemark
 	$(if $(wildcard $(kbuild)/dm-tidemark.ko),install -D -m 644 $(kbuild)/dm-tidemark.ko $(MODDIR)/dm-tidemark.ko)
 	$(if $(DESTDIR),,$(if $(wildcard $(kbuild)/dm-tidemark.ko),depmod $(KVER)))
