@@ -92,6 +92,19 @@ static uint64_t keep_promise(struct protection *p, const struct recorder_status 
 	return time_ns;
 }
 
+/*
+ * A segment that could not be stored fails the next record. Of a volume that nobody writes to any
+ * more there is none; a seal meets the failure as well.
+ */
+static void hurry_what_is_overdue(struct protection *p, const struct recorder_status *recorder)
+{
+	uint64_t oldest_ns = recorder_oldest_ns(p->recorder);
+	bool rests = recorder->seq == p->status.recorder.seq;
+
+	if (oldest_ns && rests && clock_ns(CLOCK_REALTIME) > oldest_ns + p->settings->rpo_ns)
+		recorder_hurry(p->recorder);
+}
+
 int protection_look(struct protection *p)
 {
 	struct recorder_status recorder;
@@ -100,6 +113,7 @@ int protection_look(struct protection *p)
 
 	recorder_get_status(p->recorder, &recorder);
 	durable_ns = keep_promise(p, &recorder);
+	hurry_what_is_overdue(p, &recorder);
 	{
 		LOCK_SCOPE(&p->lock);
 		if (durable_ns)
