@@ -8,7 +8,6 @@
 #include "agent/protection.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
-#include "common/lock_scope.h"
 #include "common/size_text.h"
 #include "common/time_text.h"
 
@@ -30,13 +29,6 @@ static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
 	return r < 0 ? catalog_failure(r) : 0;
 }
 
-static void note_point(struct protection *p, const struct tmc_point *point)
-{
-	LOCK_SCOPE(&p->lock);
-	p->status.point = point->id;
-	p->status.point_ns = point->cut_time_ns;
-}
-
 int protection_make_point(struct protection *p, const struct recorder_status *recorder)
 {
 	struct tmc_point point;
@@ -47,7 +39,7 @@ int protection_make_point(struct protection *p, const struct recorder_status *re
 	r = keep(p, recorder->durable_seq, &point);
 	protection_close_repo(p);
 	if (r == 0)
-		note_point(p, &point);
+		protection_note_point(p, &point);
 	return r;
 }
 
@@ -78,7 +70,7 @@ static int replace(struct protection *p, const struct tmc_point *scan, uint64_t 
 	if (r < 0)
 		return r;
 	if (seq)
-		note_point(p, &point);
+		protection_note_point(p, &point);
 	r = tmc_forget(p->repo, &scan->id, 1);
 	return r < 0 ? catalog_failure(r) : 0;
 }
