@@ -108,14 +108,6 @@ static void device_text(const struct block_tree *tree, dev_t device, char *ret_t
 		snprintf(ret_text, size, "%u:%u", major(device), minor(device));
 }
 
-static uint64_t dirty_bytes(const struct attachment *attachment)
-{
-	uint64_t bytes = attachment->dirty_chunks * attachment->chunk_sectors * SECTOR_BYTES;
-	uint64_t all = attachment->nr_sectors * SECTOR_BYTES;
-
-	return bytes < all ? bytes : all;
-}
-
 static void add_attachment(struct json_object *array, const struct block_tree *tree,
 			   const struct attachment *attachment)
 {
@@ -136,7 +128,7 @@ static void add_attachment(struct json_object *array, const struct block_tree *t
 	json_add_number(object, "epoch", attachment->epoch);
 	json_add_number(object, "dirty_chunks", attachment->dirty_chunks);
 	json_add_number(object, "total_chunks", attachment->nr_chunks);
-	json_add_number(object, "dirty_bytes", dirty_bytes(attachment));
+	json_add_number(object, "dirty_bytes", attachment_dirty_bytes(attachment));
 	if (attachment->has_base)
 		json_add_text(object, "base", base);
 	else
@@ -160,7 +152,7 @@ static void print_attachment(const struct block_tree *tree, const struct attachm
 		hex_format(attachment->base, sizeof(attachment->base), base);
 	printf("%-16s  %-12s  %10s  %-6s  %10s  %-6s  %-12.12s  %-5s  %s\n", attachment->name, device,
 	       size_text_format(attachment->nr_sectors * SECTOR_BYTES, size), attachment->mode,
-	       size_text_format(dirty_bytes(attachment), dirty), attachment->cut, base,
+	       size_text_format(attachment_dirty_bytes(attachment), dirty), attachment->cut, base,
 	       attachment->agent ? "yes" : "no", attachment->device_state);
 }
 
