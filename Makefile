@@ -180,6 +180,7 @@ $(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-s
 $(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-config: $(B)/asan/daemon/config.o
 $(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
+$(B)/unit/test-metrics: $(B)/asan/daemon/metrics.o
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
