@@ -45,7 +45,7 @@ say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
 lib_pkgs := liblz4 libzstd libcrypto
 pkgs     := devmapper blkid $(lib_pkgs) json-c
-daemon_pkgs := libconfuse libsystemd
+daemon_pkgs := libconfuse libsystemd libmicrohttpd
 cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DTIDEMARK_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
 	    -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
@@ -177,10 +177,11 @@ endef
 $(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status guards): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
-$(B)/unit/test-config: $(B)/asan/daemon/config.o
-$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
+$(addprefix $(B)/unit/test-,config guards exposition): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(B)/unit/test-config: $(addprefix $(B)/asan/daemon/,config.o loopback_address.o)
+$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/loopback_address.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
 $(B)/unit/test-metrics: $(B)/asan/daemon/metrics.o
+$(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \

@@ -18,6 +18,8 @@
 struct config {
 	struct protection_settings *volumes; /* strings are the config's */
 	size_t nr_volumes;
+	char *metrics_file;   /* absolute; NULL: none, as the next one */
+	char *metrics_listen; /* an address that loopback_address_parse() takes */
 };
 
 /**

@@ -15,8 +15,10 @@
 #include "common/failure.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/exposition.h"
 #include "daemon/guards.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -47,6 +49,7 @@ struct daemon {
 	const char *config_path;
 	const char *control_path;
 	struct guards guards;
+	struct exposition exposition;
 	int signal_fd, control_fd;
 	uint64_t watchdog_ns; /* how often systemd wants to hear of us; 0: it does not */
 };
@@ -63,6 +66,12 @@ static int read_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void adopt(struct daemon *daemon, struct config *config)
+{
+	guards_adopt(&daemon->guards, config);
+	exposition_set(&daemon->exposition, &daemon->guards.config);
+}
+
 /* A config that is wrong changes nothing. */
 static void reload(struct daemon *daemon)
 {
@@ -73,7 +82,7 @@ static void reload(struct daemon *daemon)
 		   (unsigned long long)(clock_ns(CLOCK_MONOTONIC) / 1000));
 	r = config_read(daemon->config_path, &config);
 	if (r == 0)
-		guards_adopt(&daemon->guards, &config);
+		adopt(daemon, &config);
 	if (r < 0)
 		log_say(LOG_PRIORITY_ERROR, NULL, "%s; goes on with the config that it had",
 			failure_text());
@@ -108,21 +117,43 @@ static struct json_object *status(void *context)
 	return guards_to_json(context);
 }
 
+static char *render(void *context)
+{
+	struct json_object *object = guards_to_json(context);
+	char *text = metrics_render(object);
+
+	json_object_put(object);
+	return text;
+}
+
+/* -1: for ever. */
+static int find_timeout_ms(const struct daemon *daemon)
+{
+	int watchdog_ms = daemon->watchdog_ns ? (int)(daemon->watchdog_ns / 2000000) : -1;
+	int exposition_ms = exposition_timeout_ms(&daemon->exposition);
+
+	if (watchdog_ms < 0 || exposition_ms < 0)
+		return watchdog_ms < 0 ? exposition_ms : watchdog_ms;
+	return watchdog_ms < exposition_ms ? watchdog_ms : exposition_ms;
+}
+
 static void serve(struct daemon *daemon)
 {
 	struct pollfd fds[] = {
 		{.fd = daemon->signal_fd, .events = POLLIN},
 		{.fd = daemon->control_fd, .events = POLLIN},
+		{.events = POLLIN},
 	};
-	int timeout_ms = daemon->watchdog_ns ? (int)(daemon->watchdog_ns / 2000000) : -1;
 
 	do {
 		char text[256];
 
 		guards_summary(&daemon->guards, text, sizeof(text));
 		sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", text);
-		if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+		fds[2].fd = exposition_fd(&daemon->exposition);
+		if (poll(fds, 3, find_timeout_ms(daemon)) < 0 && errno != EINTR)
 			break;
+		exposition_run(&daemon->exposition);
 		if (fds[1].revents)
 			control_serve(daemon->control_fd, status, &daemon->guards);
 	} while (!take_signals(daemon));
@@ -148,9 +179,12 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
-	guards_adopt(&daemon->guards, config);
+	daemon->exposition.render = render;
+	daemon->exposition.context = &daemon->guards;
+	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
+	exposition_end(&daemon->exposition);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
 	guards_stop(&daemon->guards);
 	unlink(daemon->control_path);
