@@ -165,7 +165,7 @@ static void take_point(struct protection *p, const struct tmc_point *point, uint
 	if (strcmp(point->volume.volume_id, p->live.volume.volume_id) != 0)
 		return;
 	if (!point->moment.settles_seq)
-		protection_note_point(p, point);
+		protection_note_point(p, point, point->cut_time_ns);
 	if (point->moment.seq > *ret_seq)
 		*ret_seq = point->moment.seq;
 }

@@ -59,6 +59,7 @@ struct protection_status {
 	uint64_t ring_waiting_bytes; /* of it */
 	struct tmc_id point;     /* the latest exact one; zero: none */
 	uint64_t point_ns;
+	uint64_t point_checked_ns; /* when it was made, or found to lack nothing */
 	uint64_t nr_gaps;
 	uint64_t gap_ns;         /* when the latest was noticed */
 };
@@ -128,8 +129,12 @@ void protection_set_state(struct protection *p, enum protection_state state);
 void protection_note_gap(struct protection *p);
 /** True: the reason is another one than that of the failure before. */
 bool protection_note_failure(struct protection *p, const char *reason);
-/** The latest one that is exact. */
-void protection_note_point(struct protection *p, const struct tmc_point *point);
+/**
+ * The latest one that is exact. checked_ns: when nothing was missing in it; of an idle volume
+ * the same point comes again and again.
+ */
+void protection_note_point(struct protection *p, const struct tmc_point *point,
+			   uint64_t checked_ns);
 /** Let others look at the recorder and the ring; until hide, before these are closed. */
 void protection_show(struct protection *p);
 void protection_hide(struct protection *p);

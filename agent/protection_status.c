@@ -60,11 +60,14 @@ bool protection_note_failure(struct protection *p, const char *reason)
 	return news;
 }
 
-void protection_note_point(struct protection *p, const struct tmc_point *point)
+void protection_note_point(struct protection *p, const struct tmc_point *point,
+			   uint64_t checked_ns)
 {
 	LOCK_SCOPE(&p->lock);
 	p->status.point = point->id;
 	p->status.point_ns = point->cut_time_ns;
+	if (checked_ns > p->status.point_checked_ns)
+		p->status.point_checked_ns = checked_ns;
 }
 
 void protection_show(struct protection *p)

@@ -45,6 +45,8 @@ static const struct metric metrics[] = {
 	 "Until when every instant is known to be durable."},
 	{"tidemark_point_timestamp_seconds", "gauge", "point_ms", UNIT_TIME,
 	 "Instant of the latest restore point."},
+	{"tidemark_point_checked_timestamp_seconds", "gauge", "point_checked_ms", UNIT_TIME,
+	 "When the latest restore point was made, or found to lack nothing."},
 	{"tidemark_points_interval_seconds", "gauge", "points_every_ms", UNIT_MS,
 	 "How often a restore point is to be made; 0 for never."},
 	{"tidemark_dirty_bytes", "gauge", "dirty_bytes", UNIT_PLAIN,

@@ -64,6 +64,7 @@ static void add_point(struct json_object *object, const struct protection_settin
 		tmc_id_format(&status->point, id);
 	json_add_text(object, "point", id);
 	add_ms(object, "point_ms", status->point_ns);
+	add_ms(object, "point_checked_ms", status->point_checked_ns);
 	add_ms(object, "points_every_ms", settings->points_ns);
 }
 

@@ -64,7 +64,7 @@ static const char one_volume[] =
 	" \"seq\": 42, \"durable_seq\": 40, \"streamed_bytes\": 8192, \"rereads\": 0, \"gaps\": 1,"
 	" \"rpo_ms\": 5000, \"lag_ms\": 20, \"durable_ms\": 1795788245250, \"ring_bytes\": 65536,"
 	" \"ring_waiting_bytes\": 128, \"point\": \"aa\", \"point_ms\": 1795788200000,"
-	" \"points_every_ms\": 3600000, \"dirty_bytes\": 0, \"stalls\": 3,"
+	" \"point_checked_ms\": 1795788201000, \"points_every_ms\": 3600000, \"dirty_bytes\": 0, \"stalls\": 3,"
 	" \"device_state\": \"ok\"}]}";
 
 static const char one_volume_rendered[] = BUILD
@@ -109,6 +109,10 @@ static const char one_volume_rendered[] = BUILD
 	"# HELP tidemark_point_timestamp_seconds Instant of the latest restore point.\n"
 	"# TYPE tidemark_point_timestamp_seconds gauge\n"
 	"tidemark_point_timestamp_seconds{volume=\"data\"} 1795788200.000\n"
+	"# HELP tidemark_point_checked_timestamp_seconds When the latest restore point was made, or "
+	"found to lack nothing.\n"
+	"# TYPE tidemark_point_checked_timestamp_seconds gauge\n"
+	"tidemark_point_checked_timestamp_seconds{volume=\"data\"} 1795788201.000\n"
 	"# HELP tidemark_points_interval_seconds How often a restore point is to be made; 0 for "
 	"never.\n"
 	"# TYPE tidemark_points_interval_seconds gauge\n"

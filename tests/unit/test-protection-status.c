@@ -22,6 +22,11 @@ static bool has_point_since(const struct protection_status *status, uint64_t tim
 	return status->point_ns >= time_ns;
 }
 
+static bool has_checked_since(const struct protection_status *status, uint64_t time_ns)
+{
+	return status->point_checked_ns >= time_ns;
+}
+
 static void nothing_is_claimed_before_it_is_so(void **state)
 {
 	struct scene *scene = *state;
@@ -130,6 +135,26 @@ static void a_gap_has_a_time(void **state)
 	end_well(scene);
 }
 
+/* Its time is that of the last write. */
+static void an_idle_volume_s_point_does_not_grow_old(void **state)
+{
+	struct scene *scene = *state;
+	struct protection_status before, after;
+	uint64_t write_ns;
+
+	scene->settings.points_ns = 50 * MS;
+	scene->settings.acknowledge_ns = UINT64_MAX / 4;
+	start(scene);
+	wait_for_streaming(scene);
+	write_ns = clock_ns(CLOCK_REALTIME);
+	touch(scene, 5, 1);
+	before = wait_until(scene, has_point_since, write_ns);
+	after = wait_until(scene, has_checked_since, clock_ns(CLOCK_REALTIME));
+	assert_int_equal(after.point_ns, before.point_ns);
+	assert_true(after.point_checked_ns > after.point_ns);
+	end_well(scene);
+}
+
 static void the_latest_point_is_known_after_a_start(void **state)
 {
 	struct scene *scene = *state;
@@ -167,6 +192,7 @@ int main(void)
 		TEST(a_write_that_is_not_durable_has_an_age),
 		TEST(a_failure_is_told_until_it_is_over),
 		TEST(a_gap_has_a_time),
+		TEST(an_idle_volume_s_point_does_not_grow_old),
 		TEST(the_latest_point_is_known_after_a_start),
 	};
 
