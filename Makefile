@@ -183,6 +183,9 @@ $(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/loopback_ad
 $(B)/unit/test-metrics: $(B)/asan/daemon/metrics.o
 $(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 
+# Of the command.
+$(B)/unit/test-status-check: $(addprefix $(B)/asan/cli/,status_check.o status_note.o status_table.o)
+
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \
 	    pthread_create EVP_MD_CTX_new

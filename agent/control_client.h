@@ -8,6 +8,7 @@
 #define AGENT_CONTROL_CLIENT_H
 
 #define CONTROL_PATH "/run/tidemark/control"
+#define CONFIG_PATH  "/etc/tidemark/tidemark.conf" /* what makes somebody want one that runs */
 
 /**
  * ret_answer: a JSON object as text, freed with free(). Errors: -ENOENT (no tidemarkd

@@ -8,12 +8,11 @@
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include "agent/control_client.h"
 #include "agent/protection.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#define CONFIG_PATH "/etc/tidemark/tidemark.conf"
 
 struct config {
 	struct protection_settings *volumes; /* strings are the config's */
