@@ -354,6 +354,11 @@ static void the_file_is_replaced_as_a_whole(void **state)
 	has_content(path, "second\n");
 	snprintf(draft, sizeof(draft), "%s.new", path);
 	assert_int_equal(access(draft, F_OK), -1);
+	/* And what cannot be written leaves it as it is. */
+	assert_int_equal(mkdir(draft, 0700), 0);
+	assert_int_equal(metrics_file_replace(path, "third\n"), -EEXIST);
+	assert_non_null(strstr(failure_text(), draft));
+	has_content(path, "second\n");
 }
 
 static void a_draft_s_name_is_not_followed(void **state)

@@ -100,6 +100,7 @@ static const struct outcome outcomes[] = {
 	{OF(", \"gaps\": 2, \"gap_ms\": 1795785785000"), {0}, STATUS_WARNING,
 	 "WARNING: data: a gap since 2026-11-27 13:23:05.000, 2 so far: instants in it cannot be "
 	 "had\n"},
+	{OF(", \"gaps\": 2, \"gap_ms\": 1795782245000"), {0}, STATUS_WARNING, "a gap since"},
 	{OF(", \"gaps\": 2, \"gap_ms\": 1795782244999"), {0}, STATUS_OK, "OK"},
 
 	/* Points. */
