@@ -23,7 +23,8 @@ struct exposition {
 	char *listen; /* NULL: none */
 	struct metrics_http *http;      /* NULL: it does not listen */
 	uint64_t next_ns;               /* CLOCK_MONOTONIC: when the file is to be written anew */
-	char file_trouble[512], http_trouble[512]; /* what was said of them last; empty: all is well */
+	char file_trouble[512]; /* what was said of it last; empty: all is well */
+	char http_trouble[512];
 };
 
 /** From now on as this config says; takes nothing of it. */
