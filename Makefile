@@ -174,12 +174,17 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status guards): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status guards jobs): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards exposition): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
-$(B)/unit/test-config: $(addprefix $(B)/asan/daemon/,config.o loopback_address.o)
-$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/loopback_address.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
+$(addprefix $(B)/unit/test-,config exposition guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(B)/unit/test-calendar: $(B)/asan/daemon/calendar.o
+$(B)/unit/test-schedule: $(addprefix $(B)/asan/daemon/,calendar.o schedule.o)
+config_obj := $(addprefix $(B)/asan/daemon/,calendar.o config.o config_jobs.o job_settings.o loopback_address.o schedule.o)
+$(B)/unit/test-config: $(config_obj)
+$(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
+$(B)/unit/test-jobs: $(config_obj) \
+	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
 $(B)/unit/test-metrics: $(B)/asan/daemon/metrics.o
 $(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 

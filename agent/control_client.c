@@ -85,7 +85,7 @@ static int read_answer(int fd, const char *path, char **ret_answer)
 int control_client_ask(const char *path, const char *request, char **ret_answer)
 {
 	CLEANUP_CLOSE int fd = connect_to(path);
-	char line[64];
+	char line[CONTROL_REQUEST_BYTES + 1];
 	int length = snprintf(line, sizeof(line), "%s\n", request);
 
 	if (fd < 0)

@@ -9,9 +9,10 @@
 
 #define CONTROL_PATH "/run/tidemark/control"
 #define CONFIG_PATH  "/etc/tidemark/tidemark.conf" /* what makes somebody want one that runs */
+#define CONTROL_REQUEST_BYTES 512 /* none is longer */
 
 /**
- * ret_answer: a JSON object as text, freed with free(). Errors: -ENOENT (no tidemarkd
+ * request: one line, shorter than that. ret_answer: a JSON object as text, freed with free(). Errors: -ENOENT (no tidemarkd
  * runs), -EPERM (not root), -ETIMEDOUT (it does not answer), -EIO.
  */
 int control_client_ask(const char *path, const char *request, char **ret_answer);

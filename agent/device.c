@@ -480,3 +480,14 @@ int device_mark(const struct attachment *attachment, const char *text)
 		return failure_set(-ENOENT, "%s: was detached meanwhile", attachment->name);
 	return r < 0 ? mapper_failure(r, "mark", attachment->name) : 0;
 }
+
+int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
+			  struct attachment *ret_attachment)
+{
+	struct device_attach request = {
+		.path = name_or_path, .name = name, .chunk_bytes = chunk_bytes,
+	};
+	int r = device_find(name_or_path, ret_attachment);
+
+	return r == -ENOENT ? device_attach(&request, ret_attachment) : r;
+}

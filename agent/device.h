@@ -51,4 +51,11 @@ int device_list(struct attachment **ret_attachments, size_t *ret_nr);
  */
 int device_find(const char *name_or_path, struct attachment *ret_attachment);
 
+/**
+ * The same; where there is none, the block device is attached as a whole under that name.
+ * Errors: also those of device_attach().
+ */
+int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
+			  struct attachment *ret_attachment);
+
 #endif

@@ -8,6 +8,7 @@
  */
 #include "agent/mapper.h"
 #include "common/cleanup.h"
+#include "common/lock_scope.h"
 
 #include <errno.h>
 #include <libdevmapper.h>
@@ -17,6 +18,9 @@
 #define UDEV_FLAGS                                                                            \
 	(DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG |             \
 	 DM_UDEV_DISABLE_OTHER_RULES_FLAG)
+
+/* The library has state that all its tasks share, and no lock of its own. */
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
 static void cleanup_task(struct dm_task **task)
 {
@@ -82,6 +86,7 @@ bool mapper_is_present(void)
 
 bool mapper_has_target(const char *type)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_LIST_VERSIONS, NULL);
 	struct dm_versions *version;
 	unsigned int next;
@@ -100,6 +105,7 @@ bool mapper_has_target(const char *type)
 
 int mapper_list(struct mapper_name **ret_names, size_t *ret_nr)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_LIST, NULL);
 	CLEANUP_FREE struct mapper_name *names = NULL;
 	struct dm_names *entry;
@@ -137,6 +143,7 @@ int mapper_list(struct mapper_name **ret_names, size_t *ret_nr)
 int mapper_query(enum mapper_query query, const char *name, const char *type,
 		 dev_t *ret_device, uint64_t *ret_sectors, char **ret_params)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task =
 		new_task(query == MAPPER_TABLE ? DM_DEVICE_TABLE : DM_DEVICE_STATUS, name);
 	char *target_type = NULL;
@@ -166,6 +173,7 @@ int mapper_query(enum mapper_query query, const char *name, const char *type,
 
 int mapper_create(const char *name, const char *uuid)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_CREATE, name);
 
 	if (!task)
@@ -177,6 +185,7 @@ int mapper_create(const char *name, const char *uuid)
 
 int mapper_load(const char *name, uint64_t sectors, const char *type, const char *params)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_RELOAD, name);
 
 	if (!task)
@@ -188,6 +197,7 @@ int mapper_load(const char *name, uint64_t sectors, const char *type, const char
 
 int mapper_resume(const char *name)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_RESUME, name);
 
 	return task ? run_with_udev(task) : no_task();
@@ -195,6 +205,7 @@ int mapper_resume(const char *name)
 
 int mapper_remove(const char *name)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_REMOVE, name);
 
 	if (!task)
@@ -206,6 +217,7 @@ int mapper_remove(const char *name)
 
 int mapper_message(const char *name, const char *message)
 {
+	LOCK_SCOPE(&library);
 	CLEANUP_TASK struct dm_task *task = new_task(DM_DEVICE_TARGET_MSG, name);
 
 	if (!task)

@@ -123,14 +123,10 @@ int protection_wait(struct protection *p, uint64_t timeout_ns)
 static int find_attachment(struct protection *p, struct attachment *ret_attachment)
 {
 	struct tmc_repo_info info;
-	struct device_attach request = {.path = p->settings->device, .name = p->settings->name};
-	int r = device_find(p->settings->device, ret_attachment);
 
-	if (r != -ENOENT)
-		return r;
 	tmc_repo_get_info(p->journal_repo, &info);
-	request.chunk_bytes = info.chunk_bytes;
-	return device_attach(&request, ret_attachment);
+	return device_find_or_attach(p->settings->device, p->settings->name, info.chunk_bytes,
+				     ret_attachment);
 }
 
 static int open_volume(struct protection *p)

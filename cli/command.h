@@ -32,6 +32,7 @@ enum exit_status command_prune(int argc, char **argv);
 enum exit_status command_forget(int argc, char **argv);
 enum exit_status command_stats(int argc, char **argv);
 enum exit_status command_diff(int argc, char **argv);
+enum exit_status command_job(int argc, char **argv);
 enum exit_status command_status(int argc, char **argv);
 
 /** "tidemark: <failure_text()>" on standard error; the status that belongs to error. */

@@ -154,9 +154,12 @@ static struct json_object *make_report(const struct block_tree *tree,
 	json_add_bool(object, "configured", access(CONFIG_PATH, F_OK) == 0);
 	json_add_bool(object, "tidemarkd", answer);
 	json_object_object_add(object, "attachments", array);
-	if (answer)
+	if (answer) {
 		json_object_object_add(object, "volumes",
 				       json_object_get(json_object_object_get(answer, "volumes")));
+		json_object_object_add(object, "jobs",
+				       json_object_get(json_object_object_get(answer, "jobs")));
+	}
 	return object;
 }
 

@@ -161,6 +161,12 @@ enum exit_status unlock_init(int *argc, char **argv)
 	return EXIT_STATUS_OK;
 }
 
+void unlock_hand_on(void)
+{
+	if (passphrase_file)
+		setenv("TIDEMARK_PASSPHRASE_FILE", passphrase_file, 1);
+}
+
 void unlock_use_file(const char *path)
 {
 	passphrase_file = path;

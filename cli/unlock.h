@@ -20,6 +20,9 @@
  */
 enum exit_status unlock_init(int *argc, char **argv);
 
+/** Commands that are started from here on find the file that --passphrase-file named. */
+void unlock_hand_on(void);
+
 /**
  * Unlock with this file from now on, whatever the options said: a passphrase or a
  * recovery key. NULL: ask the terminal.

@@ -9,9 +9,9 @@
 #include "common/duration_text.h"
 #include "common/failure.h"
 #include "common/size_text.h"
+#include "daemon/config_jobs.h"
 #include "daemon/loopback_address.h"
 
-#include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -142,12 +142,13 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 	return 0;
 }
 
-static int check_unlike(const char *path, cfg_t *section, const struct config *config, size_t nth)
+static int check_unlike(const char *path, cfg_t *top, unsigned int nth)
 {
-	const struct protection_settings *volume = &config->volumes[nth];
+	cfg_t *section = cfg_getnsec(top, "volume", nth);
 
-	for (size_t i = 0; i < nth; i++)
-		if (strcmp(config->volumes[i].device, volume->device) == 0)
+	for (unsigned int i = 0; i < nth; i++)
+		if (strcmp(cfg_getstr(cfg_getnsec(top, "volume", i), "device"),
+			   cfg_getstr(section, "device")) == 0)
 			return bad_volume(path, section, "has the device of another one");
 	return 0;
 }
@@ -164,22 +165,31 @@ static int take_metrics(const char *path, cfg_t *top, struct config *config)
 	return 0;
 }
 
-static int take_all(const char *path, cfg_t *top, struct config *config)
+static int take_streams(const char *path, cfg_t *top, struct config *config)
 {
-	size_t nr = cfg_size(top, "volume");
+	unsigned int nr = cfg_size(top, "volume");
 	int r = nr ? 0 : failure_set(-EINVAL, "%s: names no volume to protect", path);
 
-	config->volumes = calloc(nr ? nr : 1, sizeof(*config->volumes));
+	config->volumes = calloc(nr + 1, sizeof(*config->volumes));
 	if (!config->volumes)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
-	while (r == 0 && config->nr_volumes < nr) {
-		size_t nth = config->nr_volumes++;
-		cfg_t *section = cfg_getnsec(top, "volume", (unsigned int)nth);
+	for (unsigned int i = 0; i < nr && r == 0; i++) {
+		cfg_t *section = cfg_getnsec(top, "volume", i);
 
-		r = take_volume(path, top, section, &config->volumes[nth]);
-		if (r == 0)
-			r = check_unlike(path, section, config, nth);
+		if (!config_is_tracked(section))
+			r = take_volume(path, top, section, &config->volumes[config->nr_volumes++]);
 	}
+	return r;
+}
+
+static int take_all(const char *path, cfg_t *top, struct config *config)
+{
+	int r = take_streams(path, top, config);
+
+	if (r == 0)
+		r = config_take_jobs(path, top, config);
+	for (unsigned int i = 0; i < cfg_size(top, "volume") && r == 0; i++)
+		r = check_unlike(path, top, i);
 	return r;
 }
 
@@ -226,6 +236,7 @@ static int parse_text(const char *path, FILE *file, cfg_t *top)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
 	cfg_set_validate_func(top, "metrics-file", check_metrics_file);
 	cfg_set_validate_func(top, "metrics-listen", check_metrics_listen);
+	config_jobs_check(top);
 	if (cfg_parse_fp(top, file) != CFG_SUCCESS)
 		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
 	if (!cfg_getstr(top, END_MARK))
@@ -254,11 +265,20 @@ int config_read(const char *path, struct config *ret_config)
 	cfg_opt_t volume[] = {
 		CFG_STR("device", NULL, CFGF_NODEFAULT),
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
+		CFG_STR("mode", "stream", CFGF_NONE),
 		CFG_STR("rpo", "5s", CFGF_NONE),
 		CFG_STR("points", "1h", CFGF_NONE),
 		CFG_STR("keep-journal", "48h", CFGF_NONE),
 		CFG_STR("scan-rate", "0", CFGF_NONE),
 		CFG_STR("memory", "64M", CFGF_NONE),
+		CONFIG_JOB_OPTIONS,
+		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
+		CFG_END(),
+	};
+	cfg_opt_t group[] = {
+		CFG_STR_LIST("volumes", NULL, CFGF_NODEFAULT),
+		CFG_STR("repository", NULL, CFGF_NODEFAULT),
+		CONFIG_JOB_OPTIONS,
 		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
@@ -267,6 +287,7 @@ int config_read(const char *path, struct config *ret_config)
 		CFG_STR("metrics-file", NULL, CFGF_NODEFAULT),
 		CFG_STR("metrics-listen", NULL, CFGF_NODEFAULT),
 		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_SEC("group", group, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
@@ -300,6 +321,9 @@ void config_clear(struct config *config)
 	free(config->volumes);
 	free(config->metrics_file);
 	free(config->metrics_listen);
+	for (size_t i = 0; i < config->nr_jobs; i++)
+		job_settings_free(config->jobs[i]);
+	free(config->jobs);
 	*config = (struct config){0};
 }
 

@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "daemon/control.h"
+#include "agent/control_client.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -86,24 +87,22 @@ static bool read_request(int fd, char *request, size_t bytes)
 	return true;
 }
 
-static struct json_object *answer_to(const char *request,
-				     struct json_object *(*status)(void *context), void *context)
+struct json_object *control_refusal(int error)
 {
-	struct json_object *answer;
+	struct json_object *refusal = json_object_new_object();
 
-	if (strcmp(request, "status") == 0)
-		return status(context);
-	answer = json_object_new_object();
-	json_object_object_add(answer, "error", json_object_new_string("no such request"));
-	return answer;
+	json_object_object_add(refusal, "error", json_object_new_string(failure_text()));
+	json_object_object_add(refusal, "errno", json_object_new_int(-error));
+	return refusal;
 }
 
-void control_serve(int listen_fd, struct json_object *(*status)(void *context), void *context)
+void control_serve(int listen_fd, struct json_object *(*answer)(void *context, const char *request),
+		   void *context)
 {
 	struct timeval patience = {.tv_sec = CLIENT_SECONDS};
 	CLEANUP_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	struct json_object *answer;
-	char request[64];
+	struct json_object *object;
+	char request[CONTROL_REQUEST_BYTES + 1];
 	const char *text;
 
 	if (fd < 0)
@@ -112,8 +111,8 @@ void control_serve(int listen_fd, struct json_object *(*status)(void *context), 
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (!read_request(fd, request, sizeof(request)))
 		return;
-	answer = answer_to(request, status, context);
-	text = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN);
+	object = answer(context, request);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 	for (size_t left = strlen(text); left;) {
 		ssize_t sent = send(fd, text, left, MSG_NOSIGNAL);
 
@@ -122,5 +121,5 @@ void control_serve(int listen_fd, struct json_object *(*status)(void *context), 
 		text += sent;
 		left -= (size_t)sent;
 	}
-	json_object_put(answer);
+	json_object_put(object);
 }

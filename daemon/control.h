@@ -2,8 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The socket by which tidemark asks tidemarkd: one request, a word and a newline, one JSON
- * object as the answer, and it is closed. Only root can connect.
+ * The socket by which tidemark asks tidemarkd: one request, a line, one JSON object as
+ * the answer, and it is closed. Only root can connect.
  */
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
@@ -14,9 +14,13 @@
 int control_listen(const char *path);
 
 /**
- * Take one client that waits and answer it. status: makes the answer to "status", which is
- * freed here.
+ * Take one client that waits and answer it. answer: makes what a request is answered with, which
+ * is freed here.
  */
-void control_serve(int listen_fd, struct json_object *(*status)(void *context), void *context);
+void control_serve(int listen_fd, struct json_object *(*answer)(void *context, const char *request),
+		   void *context);
+
+/** What a request that failed is answered with: failure_text(). */
+struct json_object *control_refusal(int error);
 
 #endif

@@ -17,6 +17,7 @@
 #include "daemon/control.h"
 #include "daemon/exposition.h"
 #include "daemon/guards.h"
+#include "daemon/jobs.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 
@@ -49,6 +50,7 @@ struct daemon {
 	const char *config_path;
 	const char *control_path;
 	struct guards guards;
+	struct jobs jobs;
 	struct exposition exposition;
 	int signal_fd, control_fd;
 	uint64_t watchdog_ns; /* how often systemd wants to hear of us; 0: it does not */
@@ -68,6 +70,7 @@ static int read_signals(void)
 
 static void adopt(struct daemon *daemon, struct config *config)
 {
+	jobs_adopt(&daemon->jobs, config);
 	guards_adopt(&daemon->guards, config);
 	exposition_set(&daemon->exposition, &daemon->guards.config);
 }
@@ -112,9 +115,35 @@ static void keep_alive(void)
 	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
 }
 
-static struct json_object *status(void *context)
+/* "run NAME" and its like. */
+static struct json_object *obey(struct daemon *daemon, const char *request)
 {
-	return guards_to_json(context);
+	static const struct {
+		const char *word;
+		enum job_order order;
+	} orders[] = {
+		{"run ", JOB_ORDER_RUN}, {"cancel ", JOB_ORDER_CANCEL},
+		{"pause ", JOB_ORDER_PAUSE}, {"resume ", JOB_ORDER_RESUME},
+	};
+	int r = failure_set(-EINVAL, "\"%s\": no such request", request);
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (strncmp(request, orders[i].word, strlen(orders[i].word)) == 0)
+			r = jobs_order(&daemon->jobs, request + strlen(orders[i].word),
+				       orders[i].order);
+	return r < 0 ? control_refusal(r) : json_object_new_object();
+}
+
+static struct json_object *answer(void *context, const char *request)
+{
+	struct daemon *daemon = context;
+	struct json_object *object;
+
+	if (strcmp(request, "status") != 0)
+		return obey(daemon, request);
+	object = guards_to_json(&daemon->guards);
+	json_object_object_add(object, "jobs", jobs_to_json(&daemon->jobs));
+	return object;
 }
 
 static char *render(void *context)
@@ -155,7 +184,7 @@ static void serve(struct daemon *daemon)
 			break;
 		exposition_run(&daemon->exposition);
 		if (fds[1].revents)
-			control_serve(daemon->control_fd, status, &daemon->guards);
+			control_serve(daemon->control_fd, answer, daemon);
 	} while (!take_signals(daemon));
 }
 
@@ -179,6 +208,7 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
+	unlock_hand_on();
 	daemon->exposition.render = render;
 	daemon->exposition.context = &daemon->guards;
 	adopt(daemon, config);
@@ -186,6 +216,7 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	serve(daemon);
 	exposition_end(&daemon->exposition);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
+	jobs_stop(&daemon->jobs);
 	guards_stop(&daemon->guards);
 	unlink(daemon->control_path);
 	return EXIT_STATUS_OK;
@@ -201,7 +232,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH,
-				.guards.waits = keep_alive};
+				.guards.waits = keep_alive, .jobs.waits = keep_alive};
 	enum exit_status status_now = unlock_init(&argc, argv);
 	bool check = false;
 	struct config config;

@@ -307,6 +307,12 @@ int device_attach(const struct device_attach *request, struct attachment *ret_at
 	return failure_set(-ENOENT, "%s: no such device", request->path);
 }
 
+int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
+			  struct attachment *ret_attachment)
+{
+	return device_find(name_or_path, ret_attachment);
+}
+
 int device_allow_stream(const struct attachment *attachment)
 {
 	return 0;

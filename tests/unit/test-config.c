@@ -133,7 +133,109 @@ static const struct mistake mistakes[] = {
 	 "duplicate title 'a'"},
 	{"repository = /r\nvolume a { device = /d }\n\nvolume b {\ndevice = /d }\n", 5,
 	 "volume \"b\": has the device of another one"},
+	{"repository = /r\nvolume a { device = /d\nmode = both }\n", 3, "mode = both: is \"stream\" or"},
+	{"repository = /r\nvolume a { device = /d\nschedule = 1h }\n", 3, "are for mode = track"},
+	{"repository = /r\nvolume a { device = /d\nhook = /h }\n", 3, "are for mode = track"},
+	{"repository = /r\nvolume a { device = /d\nmode = track schedule = 1s }\n", 3, "is no schedule"},
+	{"repository = /r\nvolume a { device = /d\nmode = track schedule = noon }\n", 3, "is no schedule"},
+	{"repository = /r\nvolume a { device = /d\nmode = track jitter = x }\n", 3, "is no span of time"},
+	{"repository = /r\nvolume a { device = /d\nmode = track hook = h }\n", 3, "is no path"},
+	{"repository = /r\nvolume a { device = /d\nkeep-last = 0 }\n", 3, "from 1 on, or \"all\""},
+	{"repository = /r\nvolume a { device = /d\nkeep-yearly = 1y }\n", 3, "from 1 on, or \"all\""},
+	{"repository = /r\nvolume a { device = /d\nkeep-within = 7 }\n", 3, "is no span of time from 1h"},
+	{"repository = /r\nvolume a { device = /d\nkeep-within = 1s }\n", 3, "is no span of time from 1h"},
+	{"volume a { device = /d\nmode = track }\n", 2, "volume \"a\": has no repository"},
+	{"repository = /r\nvolume a { mode = track\n}\n", 3, "volume \"a\": has no device"},
+	{"repository = /r\nvolume \"a/b\" { device = /d\nmode = track }\n", 3, "has a /"},
+	{"repository = /r\nvolume \"..\" { device = /d\nmode = track }\n", 3, "begins with a dot"},
+	{"repository = /r\nvolume a { device = /d }\ngroup g { volumes = {a} }\n", 2,
+	 "so its mode has to be track"},
+	{"repository = /r\nvolume a { device = /d mode = track schedule = 1h }\ngroup g { volumes = {a} }\n",
+	 2, "is in a group, which is where"},
+	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { volumes = {a} }\n"
+	 "group h { volumes = {a} }\n", 2, "is in several groups"},
+	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { volumes = {a, b} }\n", 3,
+	 "there is no volume \"b\""},
+	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { volumes = {a, a} }\n", 3,
+	 "names a volume twice"},
+	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { schedule = 1h }\n", 3,
+	 "names no volumes"},
+	{"repository = /r\nvolume a { device = /d mode = track }\ngroup a { volumes = {a} }\n", 3,
+	 "has the name of a volume"},
+	{"repository = /r\nvolume a { device = /d mode = track repository = /s }\n"
+	 "group g { volumes = {a} }\n", 3, "has volumes of another repository"},
+	{"repository = /r\nvolume a { device = /d mode = track }\nvolume b {\ndevice = /d }\n", 4,
+	 "volume \"b\": has the device of another one"},
 };
+
+static void jobs_are_tracked_volumes_groups_and_retention(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct job_settings *job;
+	struct config config;
+
+	write_config(fixture, "repository = /r\nvolume a { device = /d mode = track }\n"
+			      "volume b { device = /e mode = track repository = /s }\n"
+			      "volume c { device = /f mode = track repository = /s }\n"
+			      "volume d { device = /g keep-last = 3 keep-within = 2d }\n"
+			      "volume e { device = /h }\n"
+			      "group g { repository = /s volumes = {b, c} schedule = \"Mon 02:30\"\n"
+			      "jitter = 1h hook = /hook hook-timeout = 5s keep-daily = all }\n");
+	assert_int_equal(config_read(fixture->path, &config), 0);
+	assert_int_equal(config.nr_volumes, 2);
+	assert_string_equal(config.volumes[0].name, "d");
+	assert_int_equal(config.nr_jobs, 3);
+	job = config.jobs[0];
+	assert_string_equal(job->name, "a");
+	assert_true(job->backs_up);
+	assert_int_equal(job->schedule.interval_s, 3600);
+	assert_int_equal(job->schedule.late_s, 0);
+	assert_int_equal(job->nr_keeps, 0);
+	assert_null(job->hook);
+	job = config.jobs[1];
+	assert_string_equal(job->name, "d");
+	assert_false(job->backs_up);
+	assert_int_equal(job->nr_keeps, 2);
+	assert_string_equal(job->keeps[1].rule, "--keep-within");
+	assert_string_equal(job->keeps[1].value, "2d");
+	job = config.jobs[2];
+	assert_string_equal(job->repository, "/s");
+	assert_int_equal(job->nr_volumes, 2);
+	assert_string_equal(job->volumes[1].name, "c");
+	assert_string_equal(job->volumes[1].device, "/f");
+	assert_string_equal(job->schedule_text, "Mon 02:30");
+	assert_int_equal(job->schedule.interval_s, 0);
+	assert_string_equal(job->hook, "/hook");
+	assert_string_equal(job->hook_timeout, "5s");
+	config_clear(&config);
+}
+
+static void each_difference_of_a_job_counts(void **state)
+{
+	static const char *const differences[] = {
+		"schedule = 2h", "jitter = 7d", "hook = /h", "hook-timeout = 1s", "keep-last = 1",
+		"keep-within = 1d", "repository = /s",
+	};
+	struct fixture *fixture = *state;
+	struct config one, other;
+	char text[256];
+
+	write_config(fixture, "repository = /r\nvolume a { device = /d mode = track }\n");
+	assert_int_equal(config_read(fixture->path, &one), 0);
+	assert_int_equal(config_read(fixture->path, &other), 0);
+	assert_true(job_settings_same(one.jobs[0], other.jobs[0]));
+	config_clear(&other);
+	for (size_t i = 0; i < sizeof(differences) / sizeof(differences[0]); i++) {
+		snprintf(text, sizeof(text), "repository = /r\nvolume a { device = /d mode = track %s }\n",
+			 differences[i]);
+		write_config(fixture, text);
+		assert_int_equal(config_read(fixture->path, &other), 0);
+		if (job_settings_same(one.jobs[0], other.jobs[0]))
+			fail_msg("%s makes no difference", differences[i]);
+		config_clear(&other);
+	}
+	config_clear(&one);
+}
 
 static void a_mistake_is_named_with_its_place(void **state)
 {
@@ -200,6 +302,8 @@ int main(void)
 		TEST(a_mistake_is_named_with_its_place),
 		TEST(a_config_that_is_not_there_is_named),
 		TEST(each_difference_of_a_volume_counts),
+		TEST(jobs_are_tracked_volumes_groups_and_retention),
+		TEST(each_difference_of_a_job_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,9 +36,13 @@ wait_until_protected() {
 	wait_until 120 daemon_has_said 'protected: every write is kept' "${1:-1}"
 }
 
+daemon_is_there() {
+	kill -0 "$daemon" 2>/dev/null || fail "tidemarkd has ended: $(<"$daemon_log")"
+}
+
 # daemon_has_said TEXT [TIMES]
 daemon_has_said() {
-	kill -0 "$daemon" 2>/dev/null || fail "tidemarkd has ended: $(<"$daemon_log")"
+	daemon_is_there
 	[ "$(grep -cF -- "$1" "$daemon_log")" -ge "${2:-1}" ]
 }
 
