@@ -185,7 +185,7 @@ $(B)/unit/test-config: $(config_obj)
 $(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
 $(B)/unit/test-jobs: $(config_obj) \
 	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
-$(B)/unit/test-metrics: $(B)/asan/daemon/metrics.o
+$(B)/unit/test-metrics: $(addprefix $(B)/asan/daemon/,metrics.o metrics_table.o)
 $(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 
 # Of the command.

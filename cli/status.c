@@ -38,14 +38,15 @@ static const char help[] =
 	"the age of the latest restore point. DIRTY: what would be read again after a failure.\n"
 	"RING: how full it is; STALLS: writes that had to wait for it; GAPS: times it was full.\n"
 	"Why a volume is not \"streaming\" stands below, and until when it can be had.\n\n"
+	"Then its jobs: LAST, how long ago a run of it succeeded; DUE, how long until the next.\n\n"
 	"Then the attached devices. DIRTY is what the next incremental backup will read; CUT\n"
 	"is \"active\" while a backup runs, \"lost\" when it has to start again; BASE is the\n"
 	"point that the next backup builds on, \"-\" when it will read everything. STATE is that\n"
 	"of the device: \"grown\" when there is more of it now than is attached, \"short\" when\n"
 	"less, \"gone\" when it was unplugged.\n\n"
 	"      --control SOCKET  where tidemarkd listens (default: " CONTROL_PATH ")\n"
-	"      --json            report one JSON object with the arrays \"attachments\" and\n"
-	"                        \"volumes\"\n"
+	"      --json            report one JSON object with the arrays \"attachments\",\n"
+	"                        \"volumes\" and \"jobs\"\n"
 	"      --check           for monitoring: a line for each problem, or one that says OK;\n"
 	"                        exit status 0 OK, 1 warning, 2 critical, 3 unknown\n"
 	"      --max-lag SPAN    critical is a volume that is further behind (default: twice its\n"
@@ -195,6 +196,12 @@ static int check(const struct request *request, struct json_object *report)
 	return level < 0 ? failure_set(level, "out of memory") : level;
 }
 
+static void show_tables(struct json_object *report)
+{
+	status_table(stdout, json_object_object_get(report, "volumes"), now_ms());
+	status_job_table(stdout, json_object_object_get(report, "jobs"), now_ms());
+}
+
 /* Returns the exit status, or a negative errno. */
 static int show_status(const struct request *request)
 {
@@ -216,7 +223,7 @@ static int show_status(const struct request *request)
 	if (request->how == HOW_JSON)
 		json_print(json_object_get(report));
 	else if (answer)
-		status_table(stdout, json_object_object_get(report, "volumes"), now_ms());
+		show_tables(report);
 	if (request->how == HOW_TEXT)
 		report_text(&tree, attachments, nr);
 	return EXIT_STATUS_OK;

@@ -25,6 +25,7 @@
 #define BEGIN_ALLOWANCE_MS MINUTE_MS         /* of what is not protected yet */
 #define POINT_ALLOWANCE_MS (5 * MINUTE_MS)
 #define GAP_IS_NEWS_MS     (60u * MINUTE_MS)
+#define MANY_FAILURES      3u
 
 struct check {
 	const struct status_limits *limits;
@@ -138,6 +139,53 @@ static void check_point(struct check *check, struct json_object *volume)
 		span(limit_ms, limit));
 }
 
+/* ------------------------------------------------------------------------- jobs */
+
+/* One failure is tried again within minutes; it is another thing when that does not help. */
+static void check_runs(struct check *check, struct json_object *job)
+{
+	uint64_t failures = status_number(job, "failures");
+	uint64_t succeeded_ms = status_number(job, "succeeded_ms");
+	char age[DURATION_TEXT_BYTES];
+	FILE *out;
+
+	if (!failures)
+		return;
+	out = problem(check, failures < MANY_FAILURES ? STATUS_WARNING : STATUS_CRITICAL,
+		      status_text(job, "job"));
+	fprintf(out, "%s failed %" PRIu64 " times, ", status_text(job, "does"), failures);
+	if (succeeded_ms)
+		fprintf(out, "last succeeded %s ago",
+			span(status_age_ms(check->now_ms, succeeded_ms), age));
+	else
+		fputs("never succeeded", out);
+	fprintf(out, ": %s\n", status_text(job, "reason"));
+}
+
+/* How often a calendar wants runs is not known here: only what was asked for counts. */
+static void check_success(struct check *check, struct json_object *job)
+{
+	uint64_t succeeded_ms = status_number(job, "succeeded_ms");
+	uint64_t age_ms = status_age_ms(check->now_ms, succeeded_ms);
+	char age[DURATION_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
+
+	if (!check->limits->point_age_ms || !succeeded_ms ||
+	    age_ms <= check->limits->point_age_ms || strcmp(status_text(job, "does"), "backup") != 0)
+		return;
+	fprintf(problem(check, STATUS_WARNING, status_text(job, "job")),
+		"no backup for %s, expected is one in %s\n", span(age_ms, age),
+		span(check->limits->point_age_ms, limit));
+}
+
+/* One that is paused is so because somebody said so. */
+static void check_job(struct check *check, struct json_object *job)
+{
+	if (strcmp(status_text(job, "state"), "paused") == 0)
+		return;
+	check_runs(check, job);
+	check_success(check, job);
+}
+
 /* ------------------------------------------------------------------ attachments */
 
 static void check_device(struct check *check, struct json_object *attachment)
@@ -175,6 +223,7 @@ static void check_daemon(struct check *check, struct json_object *report)
 static void check_all(struct check *check, struct json_object *report)
 {
 	struct json_object *volumes = json_object_object_get(report, "volumes");
+	struct json_object *jobs = json_object_object_get(report, "jobs");
 	struct json_object *attachments = json_object_object_get(report, "attachments");
 
 	check_daemon(check, report);
@@ -185,6 +234,8 @@ static void check_all(struct check *check, struct json_object *report)
 		check_gap(check, volume);
 		check_point(check, volume);
 	}
+	for (size_t i = 0; i < length_of(report, "jobs"); i++)
+		check_job(check, json_object_array_get_idx(jobs, i));
 	for (size_t i = 0; i < length_of(report, "attachments"); i++)
 		check_device(check, json_object_array_get_idx(attachments, i));
 }
@@ -192,8 +243,9 @@ static void check_all(struct check *check, struct json_object *report)
 /* Of volumes that are not protected yet, but not for long, none is a problem. */
 static void say_ok(const struct check *check, struct json_object *report, FILE *out)
 {
-	fprintf(out, "OK: %zu of %zu volumes protected, %zu devices attached\n", check->nr_protected,
-		length_of(report, "volumes"), length_of(report, "attachments"));
+	fprintf(out, "OK: %zu of %zu volumes protected, %zu devices attached, %zu jobs\n",
+		check->nr_protected, length_of(report, "volumes"),
+		length_of(report, "attachments"), length_of(report, "jobs"));
 }
 
 static int open_lines(struct check *check)

@@ -83,15 +83,60 @@ static void print_note(FILE *out, struct json_object *volume, uint64_t now_ms)
 	fputc('\n', out);
 }
 
+/* On a host that only has jobs there is no volume. */
 void status_table(FILE *out, struct json_object *volumes, uint64_t now_ms)
 {
 	size_t nr = volumes ? json_object_array_length(volumes) : 0;
 
+	if (!nr)
+		return;
 	fprintf(out, "%-14s  %-14s  %-9s  %6s  %6s  %6s  %10s  %4s  %6s  %4s\n", "VOLUME", "DEVICE",
 		"STATE", "SINCE", "BEHIND", "POINT", "DIRTY", "RING", "STALLS", "GAPS");
 	for (size_t i = 0; i < nr; i++)
 		print_volume(out, json_object_array_get_idx(volumes, i), now_ms);
 	for (size_t i = 0; i < nr; i++)
 		print_note(out, json_object_array_get_idx(volumes, i), now_ms);
+	fputc('\n', out);
+}
+
+/* ------------------------------------------------------------------------- jobs */
+
+/* How long until then. */
+static const char *due_cell(struct json_object *job, uint64_t now_ms, char ret_cell[CELL_BYTES])
+{
+	uint64_t due_ms = status_number(job, "due_ms");
+
+	if (!due_ms)
+		return "-";
+	return duration_text_format(status_age_ms(due_ms, now_ms) * NS_PER_MS, ret_cell);
+}
+
+static void print_job(FILE *out, struct json_object *job, uint64_t now_ms)
+{
+	char last[CELL_BYTES], due[CELL_BYTES], failures[CELL_BYTES];
+
+	fprintf(out, "%-14s  %-9s  %-9s  %6s  %6s  %8s  %s\n", status_text(job, "job"),
+		status_text(job, "does"), status_text(job, "state"),
+		age_cell(job, "succeeded_ms", now_ms, last), due_cell(job, now_ms, due),
+		number_cell(job, "failures", failures), status_text(job, "schedule"));
+}
+
+void status_job_table(FILE *out, struct json_object *jobs, uint64_t now_ms)
+{
+	size_t nr = jobs ? json_object_array_length(jobs) : 0;
+
+	if (!nr)
+		return;
+	fprintf(out, "%-14s  %-9s  %-9s  %6s  %6s  %8s  %s\n", "JOB", "DOES", "STATE", "LAST", "DUE",
+		"FAILURES", "SCHEDULE");
+	for (size_t i = 0; i < nr; i++)
+		print_job(out, json_object_array_get_idx(jobs, i), now_ms);
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *job = json_object_array_get_idx(jobs, i);
+
+		if (status_number(job, "failures"))
+			fprintf(out, "  %s: %s\n", status_text(job, "job"),
+				status_text(job, "reason"));
+	}
 	fputc('\n', out);
 }

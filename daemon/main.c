@@ -134,21 +134,24 @@ static struct json_object *obey(struct daemon *daemon, const char *request)
 	return r < 0 ? control_refusal(r) : json_object_new_object();
 }
 
-static struct json_object *answer(void *context, const char *request)
+static struct json_object *make_status(struct daemon *daemon)
 {
-	struct daemon *daemon = context;
-	struct json_object *object;
+	struct json_object *object = guards_to_json(&daemon->guards);
 
-	if (strcmp(request, "status") != 0)
-		return obey(daemon, request);
-	object = guards_to_json(&daemon->guards);
 	json_object_object_add(object, "jobs", jobs_to_json(&daemon->jobs));
 	return object;
 }
 
+static struct json_object *answer(void *context, const char *request)
+{
+	if (strcmp(request, "status") != 0)
+		return obey(context, request);
+	return make_status(context);
+}
+
 static char *render(void *context)
 {
-	struct json_object *object = guards_to_json(context);
+	struct json_object *object = make_status(context);
 	char *text = metrics_render(object);
 
 	json_object_put(object);
@@ -210,7 +213,7 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	resident_enter();
 	unlock_hand_on();
 	daemon->exposition.render = render;
-	daemon->exposition.context = &daemon->guards;
+	daemon->exposition.context = daemon;
 	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);

@@ -212,6 +212,39 @@ static void volumes_share_the_head_of_a_metric(void **state)
 	free(text);
 }
 
+static void jobs_are_rendered_as_well(void **state)
+{
+	is_rendered_as("{\"volumes\": [], \"jobs\": [{\"job\": \"nightly\", \"does\": \"backup\","
+		       " \"repository\": \"/r\", \"schedule\": \"02:30\", \"state\": \"failed\","
+		       " \"failures\": 2, \"succeeded_ms\": 1795788245000,"
+		       " \"due_ms\": 1795788300000}, {\"job\": \"new\", \"failures\": 0}]}",
+		       BUILD
+		       "# HELP tidemark_job_info What the job does, where and when.\n"
+		       "# TYPE tidemark_job_info gauge\n"
+		       "tidemark_job_info{job=\"nightly\",does=\"backup\",repository=\"/r\","
+		       "schedule=\"02:30\"} 1\n"
+		       "tidemark_job_info{job=\"new\",does=\"\",repository=\"\",schedule=\"\"} 1\n"
+		       "# HELP tidemark_job_state 1 for the state that the job is in, 0 for the "
+		       "others.\n"
+		       "# TYPE tidemark_job_state gauge\n"
+		       "tidemark_job_state{job=\"nightly\",state=\"waiting\"} 0\n"
+		       "tidemark_job_state{job=\"nightly\",state=\"running\"} 0\n"
+		       "tidemark_job_state{job=\"nightly\",state=\"failed\"} 1\n"
+		       "tidemark_job_state{job=\"nightly\",state=\"paused\"} 0\n"
+		       "# HELP tidemark_job_failures Runs that failed since the last one that "
+		       "succeeded.\n"
+		       "# TYPE tidemark_job_failures gauge\n"
+		       "tidemark_job_failures{job=\"nightly\"} 2\n"
+		       "tidemark_job_failures{job=\"new\"} 0\n"
+		       "# HELP tidemark_job_success_timestamp_seconds End of the last run that "
+		       "succeeded.\n"
+		       "# TYPE tidemark_job_success_timestamp_seconds gauge\n"
+		       "tidemark_job_success_timestamp_seconds{job=\"nightly\"} 1795788245.000\n"
+		       "# HELP tidemark_job_due_timestamp_seconds When the next run is due.\n"
+		       "# TYPE tidemark_job_due_timestamp_seconds gauge\n"
+		       "tidemark_job_due_timestamp_seconds{job=\"nightly\"} 1795788300.000\n");
+}
+
 static void labels_are_escaped(void **state)
 {
 	static const struct {
@@ -260,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_volume_is_rendered_as_a_whole),
 		cmocka_unit_test(what_never_had_a_value_has_no_sample),
 		cmocka_unit_test(volumes_share_the_head_of_a_metric),
+		cmocka_unit_test(jobs_are_rendered_as_well),
 		cmocka_unit_test(labels_are_escaped),
 	};
 

@@ -35,6 +35,10 @@
 	"{\"configured\": true, \"tidemarkd\": true, \"attachments\": [" attachments   \
 	"], \"volumes\": [" volumes "]}"
 #define OF(more) REPORT(VOLUME(more), "")
+#define JOB(more)                                                                      \
+	"{\"tidemarkd\": true, \"configured\": true, \"jobs\": [{\"job\": \"nightly\","   \
+	" \"does\": \"backup\", \"state\": \"waiting\", \"reason\": \"/r: full\","        \
+	" \"failures\": 0, \"succeeded_ms\": 1795778645000" more "}]}"
 #define ATTACHMENT(state)                                                              \
 	"{\"name\": \"data\", \"device\": \"/dev/vdb\", \"device_state\": \"" state "\"}"
 
@@ -47,11 +51,11 @@ struct outcome {
 
 static const struct outcome outcomes[] = {
 	/* Fine. */
-	{OF(""), {0}, STATUS_OK, "OK: 1 of 1 volumes protected, 0 devices attached\n"},
+	{OF(""), {0}, STATUS_OK, "OK: 1 of 1 volumes protected, 0 devices attached, 0 jobs\n"},
 	{REPORT(VOLUME("") ", " VOLUME(""), ATTACHMENT("ok")), {0}, STATUS_OK,
-	 "OK: 2 of 2 volumes protected, 1 devices attached\n"},
+	 "OK: 2 of 2 volumes protected, 1 devices attached, 0 jobs\n"},
 	{"{\"configured\": false, \"tidemarkd\": false, \"attachments\": []}", {0}, STATUS_OK,
-	 "OK: 0 of 0 volumes protected, 0 devices attached\n"},
+	 "OK: 0 of 0 volumes protected, 0 devices attached, 0 jobs\n"},
 	{"{}", {0}, STATUS_OK, "OK: 0 of 0 volumes"},
 	{OF(", \"failing_since_ms\": 1795785000000, \"reason\": \"was\""), {0}, STATUS_OK, "OK: 1"},
 
@@ -114,6 +118,20 @@ static const struct outcome outcomes[] = {
 	{OF(", \"point_checked_ms\": 0, \"protected_since_ms\": 1795785845000"), {0}, STATUS_OK, "OK"},
 	{OF(", \"point_checked_ms\": 0, \"protected_since_ms\": 1795778344999"), {0},
 	 STATUS_WARNING, "no restore point for 2h"},
+
+	/* Jobs. */
+	{JOB(""), {0}, STATUS_OK, "OK: 0 of 0 volumes protected, 0 devices attached, 1 jobs\n"},
+	{JOB(", \"failures\": 2, \"state\": \"failed\""), {0}, STATUS_WARNING,
+	 "WARNING: nightly: backup failed 2 times, last succeeded 2h ago: /r: full\n"},
+	{JOB(", \"failures\": 3, \"state\": \"running\""), {0}, STATUS_CRITICAL,
+	 "CRITICAL: nightly: backup failed 3 times, last succeeded 2h ago: /r: full\n"},
+	{JOB(", \"failures\": 1, \"succeeded_ms\": null"), {0}, STATUS_WARNING,
+	 "failed 1 times, never succeeded: /r: full\n"},
+	{JOB(", \"failures\": 9, \"state\": \"paused\""), {0}, STATUS_OK, "OK"},
+	{JOB(""), {.point_age_ms = 7200000}, STATUS_OK, "OK"},
+	{JOB(""), {.point_age_ms = 7199999}, STATUS_WARNING,
+	 "WARNING: nightly: no backup for 2h, expected is one in 119min\n"},
+	{JOB(", \"does\": \"retention\""), {.point_age_ms = 1000}, STATUS_OK, "OK"},
 
 	/* Devices, whoever protects them. */
 	{REPORT("", ATTACHMENT("gone")), {0}, STATUS_CRITICAL,
@@ -180,19 +198,25 @@ static void each_line_begins_with_its_level(void **state)
 
 /* ------------------------------------------------------------------------ table */
 
-static void is_shown_as(const char *volumes, const char *expected)
+static void is_shown_by(void (*table)(FILE *out, struct json_object *array, uint64_t now_ms),
+			const char *members, const char *expected)
 {
-	struct json_object *array = json_tokener_parse(volumes);
+	struct json_object *array = json_tokener_parse(members);
 	char *text = NULL;
 	size_t bytes;
 	FILE *out = open_memstream(&text, &bytes);
 
 	assert_non_null(array);
-	status_table(out, array, NOW_MS);
+	table(out, array, NOW_MS);
 	fclose(out);
 	json_object_put(array);
 	assert_string_equal(text, expected);
 	free(text);
+}
+
+static void is_shown_as(const char *volumes, const char *expected)
+{
+	is_shown_by(status_table, volumes, expected);
 }
 
 #define HEAD "VOLUME          DEVICE          STATE       SINCE  BEHIND   POINT       DIRTY  RING" \
@@ -219,12 +243,29 @@ static void a_table_is_read_at_a_glance(void **state)
 	assert_true(strlen(HEAD) <= 100);
 }
 
+#define JOB_HEAD "JOB             DOES       STATE        LAST     DUE  FAILURES  SCHEDULE\n"
+
+static void jobs_have_a_table_of_their_own(void **state)
+{
+	is_shown_by(status_job_table,
+		    "[{\"job\": \"nightly\", \"does\": \"backup\", \"state\": \"failed\","
+		    " \"reason\": \"/r: full\", \"failures\": 2, \"schedule\": \"02:30\","
+		    " \"succeeded_ms\": 1795778645000, \"due_ms\": 1795785965000},"
+		    " {\"job\": \"new\", \"does\": \"backup\", \"state\": \"running\","
+		    " \"reason\": \"\", \"failures\": 0, \"schedule\": \"1h\"}]", JOB_HEAD
+		    "nightly         backup     failed         2h    2min         2  02:30\n"
+		    "new             backup     running         -       -         0  1h\n"
+		    "  nightly: /r: full\n\n");
+	is_shown_by(status_job_table, "[]", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_outcome_is_as_expected),
 		cmocka_unit_test(each_line_begins_with_its_level),
 		cmocka_unit_test(a_table_is_read_at_a_glance),
+		cmocka_unit_test(jobs_have_a_table_of_their_own),
 	};
 
 	setenv("TZ", "UTC", 1);
