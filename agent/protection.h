@@ -98,7 +98,7 @@ struct protection {
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
 	atomic_bool has_ended;
-	pthread_mutex_t lock; /* status, shown */
+	pthread_mutex_t lock; /* status, shown; outside the recorder's */
 	struct protection_status status;
 	struct {
 		struct recorder *recorder; /* what others may look at; NULL: nothing is open */
