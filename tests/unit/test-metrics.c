@@ -217,7 +217,8 @@ static void jobs_are_rendered_as_well(void **state)
 	is_rendered_as("{\"volumes\": [], \"jobs\": [{\"job\": \"nightly\", \"does\": \"backup\","
 		       " \"repository\": \"/r\", \"schedule\": \"02:30\", \"state\": \"failed\","
 		       " \"failures\": 2, \"succeeded_ms\": 1795788245000,"
-		       " \"due_ms\": 1795788300000}, {\"job\": \"new\", \"failures\": 0}]}",
+		       " \"due_ms\": 1795788300000}, {\"job\": \"new\", \"failures\": 0,"
+		       " \"succeeded_ms\": 0}]}",
 		       BUILD
 		       "# HELP tidemark_job_info What the job does, where and when.\n"
 		       "# TYPE tidemark_job_info gauge\n"

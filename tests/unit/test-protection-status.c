@@ -78,6 +78,23 @@ static void what_waits_in_the_ring_is_counted(void **state)
 	end_well(scene);
 }
 
+/* All that was recorded is durable, but not all is recorded any more. */
+static void a_stream_that_is_lost_lags_before_it_is_noticed(void **state)
+{
+	struct scene *scene = *state;
+
+	start(scene);
+	wait_for_streaming(scene);
+	wait_until(scene, is_durable_since, clock_ns(CLOCK_REALTIME));
+	module_be_quiet(scene->module, true);
+	module_lose_stream(scene->module);
+	wait_until(scene, lags, 1500 * MS);
+	assert_int_equal(status_of(scene).nr_gaps, 0);
+	module_be_quiet(scene->module, false);
+	wait_until(scene, had_gaps, 1);
+	end_well(scene);
+}
+
 /* A long promise, so that nothing else makes it durable. */
 static void a_write_that_is_not_durable_has_an_age(void **state)
 {
@@ -189,6 +206,7 @@ int main(void)
 		TEST(nothing_is_claimed_before_it_is_so),
 		TEST(an_idle_volume_does_not_fall_behind),
 		TEST(what_waits_in_the_ring_is_counted),
+		TEST(a_stream_that_is_lost_lags_before_it_is_noticed),
 		TEST(a_write_that_is_not_durable_has_an_age),
 		TEST(a_failure_is_told_until_it_is_over),
 		TEST(a_gap_has_a_time),
