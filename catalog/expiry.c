@@ -27,6 +27,7 @@ struct stretch {
 	size_t nr;
 	char volume_id[TMC_TEXT_BYTES];
 	bool is_latest; /* of its volume: it may be in the making */
+	bool is_superseded; /* a later one stands, so that nobody's base is in this one */
 };
 
 struct decision {
@@ -96,7 +97,16 @@ static int find_stretches(struct decision *decision)
 	return ret;
 }
 
-static void find_latest(struct decision *decision)
+static bool has_exact_point(const struct decision *decision, const struct stretch *stretch)
+{
+	for (size_t i = 0; i < decision->nr_points; i++)
+		if (is_exact(&decision->points[i]) &&
+		    decision->points[i].moment.stretch == stretch->segments->stretch)
+			return true;
+	return false;
+}
+
+static void find_later(struct decision *decision)
 {
 	for (size_t i = 0; i < decision->nr_stretches; i++) {
 		struct stretch *stretch = &decision->stretches[i];
@@ -105,9 +115,12 @@ static void find_latest(struct decision *decision)
 		for (size_t n = 0; n < decision->nr_stretches; n++) {
 			const struct stretch *other = &decision->stretches[n];
 
-			if (last_seq(other) > last_seq(stretch) &&
-			    !strcmp(other->volume_id, stretch->volume_id))
-				stretch->is_latest = false;
+			if (last_seq(other) <= last_seq(stretch) ||
+			    strcmp(other->volume_id, stretch->volume_id) != 0)
+				continue;
+			stretch->is_latest = false;
+			if (has_exact_point(decision, other))
+				stretch->is_superseded = true;
 		}
 	}
 }
@@ -122,7 +135,7 @@ static int load(struct decision *decision)
 	if (!ret)
 		ret = find_stretches(decision);
 	if (!ret)
-		find_latest(decision);
+		find_later(decision);
 	return ret;
 }
 
@@ -230,6 +243,8 @@ static uint64_t choose_limit(const struct stretch *stretch, const struct tmc_tim
 
 	if (!timeline->nr_points)
 		return stretch->is_latest ? 0 : old_end;
+	if (stretch->is_superseded && old_end == last_seq(stretch))
+		limit = old_end;
 	if (base > limit)
 		limit = lower(base, latest_exact(timeline, UINT64_MAX));
 	for (size_t i = 0; i < timeline->nr_points; i++)

@@ -338,3 +338,47 @@ int tmc_interval_list(struct tmc_repo *repo, const char *volume_id,
 	timeline.intervals = NULL;
 	return timeline.damage;
 }
+
+static bool begins_with(const struct tmc_interval *interval, const struct tmc_point *point)
+{
+	const struct tmc_moment *moment = &point->moment;
+
+	return moment->stretch == interval->stretch && !moment->settles_seq &&
+	       moment->seq == interval->first_seq && interval->last_seq > interval->first_seq;
+}
+
+/* Of the volume of that point. */
+static int keep_of_volume(struct tmc_repo *repo, const struct tmc_point *first,
+			  const struct tmc_point *end, uint32_t *reasons)
+{
+	CLEANUP(tmc_timeline_clear) struct tmc_timeline timeline = { 0 };
+	int ret = tmc_timeline_load(repo, first->volume.volume_id, &timeline);
+
+	if (!ret)
+		ret = timeline.damage;
+	for (const struct tmc_point *point = first; point < end && !ret; point++)
+		for (size_t n = 0; n < timeline.nr_intervals; n++)
+			if (begins_with(&timeline.intervals[n], point))
+				reasons[point - first] |= TMC_KEEP_JOURNAL;
+	return ret;
+}
+
+static bool is_first_of_volume(const struct tmc_point *points, size_t nth)
+{
+	for (size_t i = 0; i < nth; i++)
+		if (points[i].moment.stretch &&
+		    !strcmp(points[i].volume.volume_id, points[nth].volume.volume_id))
+			return false;
+	return points[nth].moment.stretch != 0;
+}
+
+int tmc_retention_keep_journal(struct tmc_repo *repo, const struct tmc_point *points, size_t nr,
+			       uint32_t *reasons)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < nr && !ret; i++)
+		if (is_first_of_volume(points, i))
+			ret = keep_of_volume(repo, &points[i], points + nr, &reasons[i]);
+	return ret;
+}

@@ -104,8 +104,10 @@ static int apply_rules(struct tmc_repo *repo, const struct request *request,
 	if (r < 0)
 		return r;
 	note_unknown_tags(request, notes, nr_notes);
-	return tmc_retention_apply(&request->rules, plan->points, plan->nr, notes, nr_notes,
-				   clock_ns(CLOCK_REALTIME), plan->reasons);
+	r = tmc_retention_apply(&request->rules, plan->points, plan->nr, notes, nr_notes,
+				clock_ns(CLOCK_REALTIME), plan->reasons);
+	return r < 0 ? r : tmc_retention_keep_journal(repo, plan->points, plan->nr,
+						      plan->reasons);
 }
 
 static bool is_of_volume(const struct tmc_point *point, const char *volume)

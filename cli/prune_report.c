@@ -26,6 +26,7 @@ static const struct {
 	{TMC_KEEP_WITHIN, "within"},   {TMC_KEEP_TAG, "tag"},
 	{TMC_KEEP_GROUP, "group"},     {TMC_KEEP_NEWEST, "newest"},
 	{TMC_KEEP_FUTURE, "future"},   {TMC_KEEP_SCAN, "scan"},
+	{TMC_KEEP_JOURNAL, "journal"},
 	{PRUNE_NO_RULE, "no-rule"},
 };
 #define NR_REASONS (sizeof(reasons) / sizeof(reasons[0]))

@@ -710,6 +710,7 @@ enum tmc_keep {
 	TMC_KEEP_NEWEST = 1 << 9,  /**< the newest of its volume, whatever the rules say */
 	TMC_KEEP_FUTURE = 1 << 10, /**< more than 5 minutes ahead: no rule counts it */
 	TMC_KEEP_SCAN = 1 << 11,   /**< a scan (tmc_moment): no rule counts it */
+	TMC_KEEP_JOURNAL = 1 << 12, /**< instants of the journal are made from it, and no other would do */
 };
 
 /**
@@ -733,6 +734,13 @@ struct tmc_retention {
 int tmc_retention_apply(const struct tmc_retention *rules, const struct tmc_point *points,
 			size_t nr, const struct tmc_note *notes, size_t nr_notes,
 			uint64_t now_ns, uint32_t *ret_reasons);
+
+/**
+ * Points that the journal cannot do without as long as it is kept: those that its spans of
+ * instants begin with. Adds TMC_KEEP_JOURNAL to their reasons. Errors: as tmc_interval_list.
+ */
+int tmc_retention_keep_journal(struct tmc_repo *repo, const struct tmc_point *points, size_t nr,
+			       uint32_t *reasons);
 
 /** What is kept of the journal no longer, and what stays, but for what was given up before. */
 struct tmc_journal_forgotten {

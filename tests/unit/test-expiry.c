@@ -236,15 +236,80 @@ static void each_stretch_has_its_own_limit(void **state)
 	life_add_point(life, 101, 0);
 	life_add_point(life, 130, 0);
 	life_age(life, 140, OLD_NS);
-	life_give_up(life, KEEP_NS, 4 + 0 + 3);
-	expect_left(life, 1, 41);
+	life_give_up(life, KEEP_NS, 5 + 0 + 3); /* of the second one a scan needs all */
+	expect_left(life, 1, 0);
 	expect_left(life, 51, 51);
 	expect_left(life, 101, 131);
 	life_sweep(life);
-	assert_int_equal(life_first_file(life, 1), 41);
+	assert_int_equal(life_first_file(life, 1), 0);
 	assert_int_equal(life_first_file(life, 51), 51);
 	assert_int_equal(life_first_file(life, 101), 131);
 	life_expect_sound(life);
+}
+
+/* Until a later one stands the module's base may be in it. */
+static void the_end_of_an_old_stretch_goes_once_a_later_one_stands(void **state)
+{
+	struct life *life = *state;
+
+	life_add_stretch(life, 5);
+	life_add_point(life, 25, 0);
+	life_add_stretch(life, 3);
+	life_age(life, 50, OLD_NS);
+	life_give_up(life, KEEP_NS, 2);
+	expect_left(life, 1, 21);
+	life_add_point(life, 51, 60);
+	life_give_up(life, KEEP_NS, 0);
+	life_add_point(life, 60, 0);
+	life_give_up(life, KEEP_NS, 3);
+	expect_left(life, 1, 0);
+	expect_left(life, 51, 51);
+	life_sweep(life);
+	life_expect_sound(life);
+}
+
+static void a_stretch_that_is_partly_old_goes_up_to_a_point(void **state)
+{
+	struct life *life = *state;
+
+	life_add_stretch(life, 5);
+	life_add_point(life, 25, 0);
+	life_add_stretch(life, 3);
+	life_add_point(life, 51, 0);
+	life_age(life, 40, OLD_NS);
+	life_give_up(life, KEEP_NS, 2 + 0);
+	expect_left(life, 1, 21);
+	expect_left(life, 51, 51);
+}
+
+static void rules_spare_what_spans_of_instants_begin_with(void **state)
+{
+	const struct tmc_retention rules = { .last = 1 };
+	struct life *life = *state;
+	struct tmc_point *points;
+	size_t nr;
+	uint32_t reasons[8] = { 0 };
+
+	life_add_stretch(life, 5);
+	life_add_point(life, 11, 0);
+	life_add_point(life, 30, 0);
+	life_add_stretch(life, 3);
+	life_add_point(life, 51, 60);
+	life_add_point(life, 60, 0);
+	life_add_point(life, 70, 0);
+	life_add_point(life, 80, 0);
+	assert_success(tmc_point_list(life->repo, &points, &nr));
+	assert_int_equal(nr, 6);
+	assert_success(tmc_retention_apply(&rules, points, nr, NULL, 0, UINT64_MAX, reasons));
+	assert_success(tmc_retention_keep_journal(life->repo, points, nr, reasons));
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t seq = points[i].moment.seq;
+		bool begins = seq == 11 || (seq == 60 && !points[i].moment.settles_seq);
+
+		assert_int_equal(reasons[i] & TMC_KEEP_JOURNAL, begins ? TMC_KEEP_JOURNAL : 0);
+		assert_int_equal(!reasons[i], seq == 30 || seq == 70);
+	}
+	free(points);
 }
 
 static void another_volume_is_left_alone(void **state)
@@ -779,6 +844,9 @@ int main(void)
 		T(a_single_scan_keeps_what_is_in_front_of_it),
 		T(a_stretch_without_points_goes_once_it_is_old),
 		T(each_stretch_has_its_own_limit),
+		T(the_end_of_an_old_stretch_goes_once_a_later_one_stands),
+		T(a_stretch_that_is_partly_old_goes_up_to_a_point),
+		T(rules_spare_what_spans_of_instants_begin_with),
 		T(another_volume_is_left_alone),
 		T(what_hosts_say_of_the_time_counts_for_nothing),
 		T(a_store_whose_clock_was_set_back_gives_up_less),
