@@ -46,7 +46,7 @@ say   = $(if $(Q),@printf '  %-7s %s\n' $(1) $(2))
 
 lib_pkgs := liblz4 libzstd libcrypto
 pkgs     := devmapper blkid $(lib_pkgs) json-c
-daemon_pkgs := libconfuse libsystemd
+daemon_pkgs := libconfuse libsystemd libmicrohttpd
 cppflags := -Iinclude -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DTIDEMARK_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
 	    -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
@@ -175,17 +175,22 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery guards jobs phases): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status guards jobs phases): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(addprefix $(B)/unit/test-,config exposition guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-calendar: $(B)/asan/daemon/calendar.o
 $(B)/unit/test-schedule: $(addprefix $(B)/asan/daemon/,calendar.o schedule.o)
-config_obj := $(addprefix $(B)/asan/daemon/,calendar.o config.o config_jobs.o job_settings.o schedule.o)
+config_obj := $(addprefix $(B)/asan/daemon/,calendar.o config.o config_jobs.o job_settings.o loopback_address.o schedule.o)
 $(B)/unit/test-config: $(config_obj)
-$(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o cli/json.o)
+$(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
 $(B)/unit/test-jobs: $(config_obj) \
 	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
+$(B)/unit/test-metrics: $(addprefix $(B)/asan/daemon/,metrics.o metrics_table.o)
+$(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
+
+# Of the command.
+$(B)/unit/test-status-check: $(addprefix $(B)/asan/cli/,status_check.o status_note.o status_table.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \

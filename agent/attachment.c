@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#define SECTOR_BYTES 512
+
 static int parse_number(const char *text, char end, uint64_t *ret_number, const char **ret_rest)
 {
 	char *rest;
@@ -87,6 +89,10 @@ static int parse_pair(struct attachment *attachment, const char *key, const char
 		return parse_number(value, '\0', &attachment->held, NULL);
 	if (strcmp(key, "lost") == 0)
 		return parse_number(value, '\0', &attachment->lost, NULL);
+	if (strcmp(key, "stalls") == 0) {
+		attachment->counts_stalls = true;
+		return parse_number(value, '\0', &attachment->stalls, NULL);
+	}
 	if (strcmp(key, "device") == 0)
 		return copy_word(attachment->device_state, sizeof(attachment->device_state), value);
 	if (strcmp(key, "agent") == 0)
@@ -122,4 +128,13 @@ int attachment_parse_status(struct attachment *attachment, const char *params)
 			return -EPROTO;
 	}
 	return 0;
+}
+
+/* The last chunk may be a part of one. */
+uint64_t attachment_dirty_bytes(const struct attachment *attachment)
+{
+	uint64_t bytes = attachment->dirty_chunks * attachment->chunk_sectors * SECTOR_BYTES;
+	uint64_t all = attachment->nr_sectors * SECTOR_BYTES;
+
+	return bytes < all ? bytes : all;
 }

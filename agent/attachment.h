@@ -36,6 +36,8 @@ struct attachment {
 	uint64_t preserved;
 	uint64_t held;
 	uint64_t lost;
+	bool counts_stalls; /* false: an older module, which does not */
+	uint64_t stalls;    /* writes that waited for room in the ring */
 };
 
 /**
@@ -49,5 +51,8 @@ int attachment_parse_table(struct attachment *attachment, const char *params);
  * that are not known are skipped. Errors: -EPROTO.
  */
 int attachment_parse_status(struct attachment *attachment, const char *params);
+
+/** What the next incremental backup reads at most. */
+uint64_t attachment_dirty_bytes(const struct attachment *attachment);
 
 #endif

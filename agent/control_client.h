@@ -8,6 +8,7 @@
 #define AGENT_CONTROL_CLIENT_H
 
 #define CONTROL_PATH "/run/tidemark/control"
+#define CONFIG_PATH  "/etc/tidemark/tidemark.conf" /* what makes somebody want one that runs */
 #define CONTROL_REQUEST_BYTES 512 /* none is longer */
 
 /**

@@ -36,24 +36,6 @@ void protection_say(struct protection *p, enum protection_event event, const cha
 	p->say(p->settings, event, text);
 }
 
-const char *protection_state_name(enum protection_state state)
-{
-	static const char *const names[] = {
-		[PROTECTION_STARTING] = "starting",
-		[PROTECTION_SCANNING] = "scanning",
-		[PROTECTION_STREAMING] = "streaming",
-		[PROTECTION_WAITING] = "waiting",
-	};
-
-	return names[state];
-}
-
-void protection_set_state(struct protection *p, enum protection_state state)
-{
-	LOCK_SCOPE(&p->lock);
-	p->status.state = state;
-}
-
 static bool is_to_stop(const struct protection *p, int timeout_ms)
 {
 	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
@@ -92,6 +74,19 @@ static uint64_t keep_promise(struct protection *p, const struct recorder_status 
 	return time_ns;
 }
 
+/*
+ * A segment that could not be stored fails the next record. Of a volume that nobody writes to any
+ * more there is none; a seal meets the failure as well.
+ */
+static void hurry_what_is_overdue(struct protection *p, const struct recorder_status *recorder)
+{
+	uint64_t oldest_ns = recorder_oldest_ns(p->recorder);
+	bool rests = recorder->seq == p->status.recorder.seq;
+
+	if (oldest_ns && rests && clock_ns(CLOCK_REALTIME) > oldest_ns + p->settings->rpo_ns)
+		recorder_hurry(p->recorder);
+}
+
 int protection_look(struct protection *p)
 {
 	struct recorder_status recorder;
@@ -100,6 +95,7 @@ int protection_look(struct protection *p)
 
 	recorder_get_status(p->recorder, &recorder);
 	durable_ns = keep_promise(p, &recorder);
+	hurry_what_is_overdue(p, &recorder);
 	{
 		LOCK_SCOPE(&p->lock);
 		if (durable_ns)
@@ -153,12 +149,24 @@ static int open_volume(struct protection *p)
 	p->has_base = p->live.info->has_base;
 	memcpy(p->base.bytes, p->live.info->base, sizeof(p->base.bytes));
 	LOCK_SCOPE(&p->lock);
+	snprintf(p->status.attachment, sizeof(p->status.attachment), "%s", attachment.name);
 	snprintf(p->status.volume_id, sizeof(p->status.volume_id), "%s", p->live.volume.volume_id);
 	p->status.volume_bytes = p->live.info->volume_bytes;
 	return 0;
 }
 
-/* Above all that has been used. */
+/* Points are listed oldest first. */
+static void take_point(struct protection *p, const struct tmc_point *point, uint64_t *ret_seq)
+{
+	if (strcmp(point->volume.volume_id, p->live.volume.volume_id) != 0)
+		return;
+	if (!point->moment.settles_seq)
+		protection_note_point(p, point, point->cut_time_ns);
+	if (point->moment.seq > *ret_seq)
+		*ret_seq = point->moment.seq;
+}
+
+/* Above all that has been used; and the latest point becomes known. */
 static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 {
 	CLEANUP_FREE struct tmc_point *points = NULL;
@@ -170,9 +178,7 @@ static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 	if (r < 0 && r != -EBADMSG)
 		return catalog_failure(r);
 	for (size_t i = 0; i < nr_points; i++)
-		if (strcmp(points[i].volume.volume_id, p->live.volume.volume_id) == 0 &&
-		    points[i].moment.seq > *ret_seq)
-			*ret_seq = points[i].moment.seq;
+		take_point(p, &points[i], ret_seq);
 	return 0;
 }
 
@@ -214,7 +220,11 @@ static int open_all(struct protection *p)
 	if (r < 0)
 		return catalog_failure(r);
 	r = open_volume(p);
-	return r < 0 ? r : start_recorder(p);
+	if (r == 0)
+		r = start_recorder(p);
+	if (r == 0)
+		protection_show(p);
+	return r;
 }
 
 /* A failure that is noticed only now is not one that there was before. */
@@ -223,6 +233,7 @@ static void close_all(struct protection *p)
 	char reason[1024];
 
 	snprintf(reason, sizeof(reason), "%s", failure_text());
+	protection_hide(p);
 	if (p->recorder)
 		recorder_stop(p->recorder);
 	p->recorder = NULL;
@@ -248,9 +259,8 @@ static int follow_stretches(struct protection *p)
 		if (r == 0 || r == -EAGAIN) {
 			protection_say(p, PROTECTION_WARNING, "the stream has a gap: the ring was full; "
 				       "reading again what was written meanwhile");
-			LOCK_SCOPE(&p->lock);
-			p->status.state = PROTECTION_STARTING;
-			p->status.nr_gaps++;
+			protection_set_state(p, PROTECTION_STARTING);
+			protection_note_gap(p);
 		}
 	} while (r == 0 || r == -EAGAIN);
 	return r;
@@ -272,14 +282,9 @@ static int protect(struct protection *p)
 
 static void say_failure(struct protection *p)
 {
-	bool news;
+	bool news = protection_note_failure(p, failure_text());
 
-	{
-		LOCK_SCOPE(&p->lock);
-		p->status.state = PROTECTION_WAITING;
-		news = strcmp(p->status.reason, failure_text()) != 0;
-		snprintf(p->status.reason, sizeof(p->status.reason), "%s", failure_text());
-	}
+	protection_set_state(p, PROTECTION_WAITING);
 	if (news)
 		protection_say(p, PROTECTION_WARNING, "%s; will be tried again", failure_text());
 }
@@ -373,11 +378,4 @@ void protection_stop(struct protection *p)
 bool protection_has_ended(const struct protection *p)
 {
 	return atomic_load(&p->has_ended);
-}
-
-void protection_get_status(struct protection *p, struct protection_status *ret_status)
-{
-	LOCK_SCOPE(&p->lock);
-	*ret_status = p->status;
-	ret_status->scanned_bytes = atomic_load(&p->scan.read_bytes);
 }

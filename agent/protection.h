@@ -42,16 +42,26 @@ enum protection_state {
 
 struct protection_status {
 	enum protection_state state;
+	uint64_t state_ns;       /* CLOCK_REALTIME, as all times here: since when it is in it */
+	uint64_t since_ns;       /* every instant from then on can be had; 0: it does not stream */
+	uint64_t failing_ns;     /* the first failure since it streamed last; 0: none */
 	char reason[512];        /* of the latest failure; empty: none yet */
+	char attachment[ATTACHMENT_NAME_BYTES]; /* empty: not known yet */
 	char volume_id[TMC_TEXT_BYTES];
 	uint64_t volume_bytes;
 	uint64_t scan_bytes;     /* to be read by the scan */
 	uint64_t scanned_bytes;
 	struct recorder_status recorder;
-	uint64_t durable_ns;     /* CLOCK_REALTIME: every instant up to then is durable; 0: none */
-	struct tmc_id point;     /* the latest; zero: none by this process */
+	uint64_t durable_ns;     /* every instant up to then is durable; 0: none */
+	bool knows_lag;          /* false: nothing has been durable yet */
+	uint64_t lag_ns;         /* age of the oldest write that may not be durable; 0: all are */
+	uint64_t ring_bytes;     /* 0: no channel is open */
+	uint64_t ring_waiting_bytes; /* of it */
+	struct tmc_id point;     /* the latest exact one; zero: none */
 	uint64_t point_ns;
+	uint64_t point_checked_ns; /* when it was made, or found to lack nothing */
 	uint64_t nr_gaps;
+	uint64_t gap_ns;         /* when the latest was noticed */
 };
 
 enum protection_event { PROTECTION_INFO, PROTECTION_WARNING };
@@ -88,8 +98,12 @@ struct protection {
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
 	atomic_bool has_ended;
-	pthread_mutex_t lock; /* status */
+	pthread_mutex_t lock; /* status, shown; outside the recorder's */
 	struct protection_status status;
+	struct {
+		struct recorder *recorder; /* what others may look at; NULL: nothing is open */
+		const struct ring *ring;
+	} shown;
 	/* the thread's alone: */
 	struct tmc_repo *journal_repo; /* the recorder's handle, which takes nothing from what there is */
 	struct tmc_repo *repo; /* for one piece of work; NULL between them */
@@ -98,6 +112,7 @@ struct protection {
 	bool has_base;
 	struct tmc_id base;       /* what the module knows by now */
 	bool stands;              /* the stretch has a point and the module's first commit */
+	uint64_t whole_ns;        /* CLOCK_REALTIME: its instants from then on can be had */
 	bool has_scan_points;     /* there may be some that exact ones are to replace */
 	struct scan_progress scan;
 	struct protection_promise promise;
@@ -111,6 +126,18 @@ struct protection {
 void protection_say(struct protection *p, enum protection_event event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void protection_set_state(struct protection *p, enum protection_state state);
+void protection_note_gap(struct protection *p);
+/** True: the reason is another one than that of the failure before. */
+bool protection_note_failure(struct protection *p, const char *reason);
+/**
+ * The latest one that is exact. checked_ns: when nothing was missing in it; of an idle volume
+ * the same point comes again and again.
+ */
+void protection_note_point(struct protection *p, const struct tmc_point *point,
+			   uint64_t checked_ns);
+/** Let others look at the recorder and the ring; until hide, before these are closed. */
+void protection_show(struct protection *p);
+void protection_hide(struct protection *p);
 /** -ECANCELED, with a sentence, once it is to end. */
 int protection_check_stop(struct protection *p);
 

@@ -7,8 +7,8 @@
  */
 #include "agent/protection.h"
 #include "common/cleanup.h"
+#include "common/clock_ns.h"
 #include "common/failure.h"
-#include "common/lock_scope.h"
 #include "common/size_text.h"
 #include "common/time_text.h"
 
@@ -30,15 +30,9 @@ static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
 	return r < 0 ? catalog_failure(r) : 0;
 }
 
-static void note_point(struct protection *p, const struct tmc_point *point)
-{
-	LOCK_SCOPE(&p->lock);
-	p->status.point = point->id;
-	p->status.point_ns = point->cut_time_ns;
-}
-
 int protection_make_point(struct protection *p, const struct recorder_status *recorder)
 {
+	uint64_t checked_ns = clock_ns(CLOCK_REALTIME);
 	struct tmc_point point;
 	int r = protection_open_repo(p);
 
@@ -47,7 +41,7 @@ int protection_make_point(struct protection *p, const struct recorder_status *re
 	r = keep(p, recorder->durable_seq, &point);
 	protection_close_repo(p);
 	if (r == 0)
-		note_point(p, &point);
+		protection_note_point(p, &point, checked_ns);
 	return r;
 }
 
@@ -68,6 +62,7 @@ static uint64_t first_instant(const struct tmc_interval *intervals, size_t nr, u
 static int replace(struct protection *p, const struct tmc_point *scan, uint64_t seq,
 		   uint64_t stretch)
 {
+	uint64_t checked_ns = clock_ns(CLOCK_REALTIME);
 	struct tmc_point point;
 	int r = 0;
 
@@ -78,7 +73,7 @@ static int replace(struct protection *p, const struct tmc_point *scan, uint64_t 
 	if (r < 0)
 		return r;
 	if (seq)
-		note_point(p, &point);
+		protection_note_point(p, &point, checked_ns);
 	r = tmc_forget(p->repo, &scan->id, 1);
 	return r < 0 ? catalog_failure(r) : 0;
 }

@@ -128,8 +128,8 @@ static void say_scan(struct beginning *b)
 	{
 		LOCK_SCOPE(&p->lock);
 		p->status.scan_bytes = bytes;
-		p->status.state = PROTECTION_SCANNING;
 	}
+	protection_set_state(p, PROTECTION_SCANNING);
 	protection_say(p, PROTECTION_INFO, "streaming; reading %s, %s", size_text_format(bytes, size),
 		       b->whole ? "everything" : "what was written since the last segment");
 }
@@ -166,6 +166,7 @@ static int wait_until_settled(struct beginning *b)
 
 	if (r == 0 && !ring_stream_is_on(channel_ring(p->live.channel)))
 		r = stream_has_ended();
+	p->whole_ns = clock_ns(CLOCK_REALTIME);
 	while (r == 0) {
 		recorder_get_status(p->recorder, &recorder);
 		if (!b->settles_seq && recorder.module_seq >= last_seq)

@@ -62,6 +62,12 @@ void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_
 	*ret_status = recorder->status;
 }
 
+uint64_t recorder_oldest_ns(struct recorder *recorder)
+{
+	LOCK_SCOPE(&recorder->lock);
+	return backlog_oldest_ns(&recorder->backlog);
+}
+
 void recorder_hurry(struct recorder *recorder)
 {
 	atomic_store(&recorder->hurry, true);

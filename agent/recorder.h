@@ -14,6 +14,7 @@
 #ifndef AGENT_RECORDER_H
 #define AGENT_RECORDER_H
 
+#include "agent/backlog.h"
 #include "agent/chunk_read.h"
 #include "common/first_failure.h"
 
@@ -64,6 +65,12 @@ int recorder_stop(struct recorder *recorder);
 
 void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_status);
 
+/**
+ * The time, CLOCK_REALTIME, of the oldest record that is not durable; 0: there is none. From
+ * any thread, and no news is lost by it.
+ */
+uint64_t recorder_oldest_ns(struct recorder *recorder);
+
 /** The failure and its sentence; 0: none. */
 int recorder_failure(struct recorder *recorder);
 
@@ -87,8 +94,9 @@ struct recorder {
 	atomic_bool stopping;
 	atomic_bool hurry;
 	struct first_failure failure;
-	pthread_mutex_t lock; /* status */
+	pthread_mutex_t lock; /* status, backlog */
 	struct recorder_status status;
+	struct backlog backlog;
 };
 
 void recorder_fail(struct recorder *recorder, int error);

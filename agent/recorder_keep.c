@@ -45,6 +45,7 @@ static void on_durable(void *context, const struct tmc_id *segment, uint64_t las
 		LOCK_SCOPE(&recorder->lock);
 		recorder->status.durable_segment = *segment;
 		recorder->status.durable_seq = last_seq;
+		backlog_drop(&recorder->backlog, last_seq);
 	}
 	recorder_announce(recorder);
 }
@@ -254,6 +255,28 @@ static int seal(struct keeper *keeper)
 	return r < 0 ? catalog_failure(r) : 0;
 }
 
+/* Before the journal has any of them: it may take its time. */
+static void note_backlog(struct recorder *recorder, const struct record_batch *batch)
+{
+	struct ring_record first;
+	size_t at = 0;
+
+	if (!record_batch_next(batch, &at, &first))
+		return;
+	LOCK_SCOPE(&recorder->lock);
+	backlog_open(&recorder->backlog, first.time_ns);
+}
+
+/* Between stretches there is none: each one's end waits until it is durable. */
+static void settle_backlog_locked(struct keeper *keeper)
+{
+	struct recorder *recorder = keeper->recorder;
+
+	backlog_close(&recorder->backlog, keeper->seq);
+	backlog_drop(&recorder->backlog,
+		     keeper->journal ? recorder->status.durable_seq : keeper->seq);
+}
+
 static int take_batch(struct keeper *keeper, const struct record_batch *batch)
 {
 	struct recorder *recorder = keeper->recorder;
@@ -262,6 +285,7 @@ static int take_batch(struct keeper *keeper, const struct record_batch *batch)
 	size_t at = 0;
 	int r = 0;
 
+	note_backlog(recorder, batch);
 	while (r == 0 && record_batch_next(batch, &at, &record)) {
 		r = take_record(keeper, &record);
 		bytes += record.payload_bytes;
@@ -276,6 +300,7 @@ static int take_batch(struct keeper *keeper, const struct record_batch *batch)
 		return r;
 	{
 		LOCK_SCOPE(&recorder->lock);
+		settle_backlog_locked(keeper);
 		recorder->status.seq = keeper->seq;
 		recorder->status.module_seq = batch->last_seq;
 		recorder->status.nr_bytes += bytes;

@@ -94,6 +94,15 @@ bool ring_stream_is_on(const struct ring *ring)
 	return __atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE) == TIDEMARK_STREAM_ON;
 }
 
+/* In this order the difference is not negative; both may have moved on in between. */
+uint64_t ring_waiting_bytes(const struct ring *ring)
+{
+	uint64_t consumed = __atomic_load_n(&ring->consumer->consumer_pos, __ATOMIC_ACQUIRE);
+	uint64_t produced = __atomic_load_n(&ring->producer->producer_pos, __ATOMIC_ACQUIRE);
+
+	return produced - consumed < ring->ring_bytes ? produced - consumed : ring->ring_bytes;
+}
+
 bool ring_stream_has_ended(const struct ring *ring)
 {
 	return !ring_stream_is_on(ring) &&

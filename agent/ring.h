@@ -60,6 +60,9 @@ uint64_t ring_consumed_seq(const struct ring *ring);
  */
 bool ring_stream_is_on(const struct ring *ring);
 
+/** Bytes of records that have not been consumed, of ring_bytes. From any thread. */
+uint64_t ring_waiting_bytes(const struct ring *ring);
+
 /** The stream is off or behind, and every record that it had has been consumed. */
 bool ring_stream_has_ended(const struct ring *ring);
 

@@ -3,7 +3,8 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * What the command's exit status means. Scripts depend on it: numbers never
- * change, and tidemark(8) lists them.
+ * change, and tidemark(8) lists them. "status --check" has others, those of
+ * cli/status_check.h.
  */
 #ifndef CLI_EXIT_STATUS_H
 #define CLI_EXIT_STATUS_H

@@ -34,7 +34,7 @@ static const struct verb verbs[] = {
 	{"forget", command_forget, "give single restore points up"},
 	{"key", command_key, "the passphrases of an encrypted repository"},
 	{"job", command_job, "run, cancel, pause or resume what is done on a schedule"},
-	{"status", command_status, "list the attached devices"},
+	{"status", command_status, "tell what is protected and attached, and if all is well"},
 	{"detach", command_detach, "stop tracking a device"},
 };
 

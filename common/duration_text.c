@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECOND_NS 1000000000ull
@@ -55,4 +57,16 @@ int duration_text_parse(const char *text, uint64_t *ret_ns)
 		return -ERANGE;
 	*ret_ns = number;
 	return 0;
+}
+
+/* From two of a unit on it is used: 90s says more than 1min. */
+const char *duration_text_format(uint64_t ns, char ret_text[DURATION_TEXT_BYTES])
+{
+	static const size_t days = 3;
+	size_t i = 0;
+
+	while (i < days && ns >= 2 * units[i + 1].ns)
+		i++;
+	snprintf(ret_text, DURATION_TEXT_BYTES, "%" PRIu64 "%s", ns / units[i].ns, units[i].name);
+	return ret_text;
 }

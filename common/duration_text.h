@@ -13,4 +13,9 @@
 /** 0 needs no unit. Errors: -EINVAL (no span of time), -ERANGE (beyond 2^64 ns). */
 int duration_text_parse(const char *text, uint64_t *ret_ns);
 
+#define DURATION_TEXT_BYTES 24
+
+/** About so long, for people: "3s", "90s", "45min", "30h", "12d"; returns ret_text. */
+const char *duration_text_format(uint64_t ns, char ret_text[DURATION_TEXT_BYTES]);
+
 #endif

@@ -10,6 +10,7 @@
 #include "common/failure.h"
 #include "common/size_text.h"
 #include "daemon/config_jobs.h"
+#include "daemon/loopback_address.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -59,6 +60,29 @@ static int check_size(cfg_t *cfg, cfg_opt_t *option)
 	if (size_text_parse(text, &bytes) == 0)
 		return 0;
 	cfg_error(cfg, "%s = %s: is no size; give one as 100M", cfg_opt_name(option), text);
+	return -1;
+}
+
+/* node_exporter reads nothing else. */
+static int check_metrics_file(cfg_t *cfg, cfg_opt_t *option)
+{
+	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
+	size_t length = strlen(text);
+
+	if (*text == '/' && length > 5 && strcmp(text + length - 5, ".prom") == 0)
+		return 0;
+	cfg_error(cfg, "%s = %s: is no absolute path that ends in .prom", cfg_opt_name(option), text);
+	return -1;
+}
+
+static int check_metrics_listen(cfg_t *cfg, cfg_opt_t *option)
+{
+	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
+	union loopback_address address;
+
+	if (loopback_address_parse(text, &address) == 0)
+		return 0;
+	cfg_error(cfg, "%s = %s: %s", cfg_opt_name(option), text, failure_text());
 	return -1;
 }
 
@@ -126,6 +150,18 @@ static int check_unlike(const char *path, cfg_t *top, unsigned int nth)
 		if (strcmp(cfg_getstr(cfg_getnsec(top, "volume", i), "device"),
 			   cfg_getstr(section, "device")) == 0)
 			return bad_volume(path, section, "has the device of another one");
+	return 0;
+}
+
+static int take_metrics(const char *path, cfg_t *top, struct config *config)
+{
+	const char *file = cfg_getstr(top, "metrics-file");
+	const char *address = cfg_getstr(top, "metrics-listen");
+
+	config->metrics_file = file ? strdup(file) : NULL;
+	config->metrics_listen = address ? strdup(address) : NULL;
+	if ((file && !config->metrics_file) || (address && !config->metrics_listen))
+		return failure_set(-ENOMEM, "%s: out of memory", path);
 	return 0;
 }
 
@@ -198,6 +234,8 @@ static int parse_text(const char *path, FILE *file, cfg_t *top)
 		cfg_set_validate_func(top, durations[i], check_duration);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
+	cfg_set_validate_func(top, "metrics-file", check_metrics_file);
+	cfg_set_validate_func(top, "metrics-listen", check_metrics_listen);
 	config_jobs_check(top);
 	if (cfg_parse_fp(top, file) != CFG_SUCCESS)
 		return failure_set(-EINVAL, "%s", complaint[0] ? complaint : path);
@@ -246,6 +284,8 @@ int config_read(const char *path, struct config *ret_config)
 	};
 	cfg_opt_t options[] = {
 		CFG_STR("repository", NULL, CFGF_NODEFAULT),
+		CFG_STR("metrics-file", NULL, CFGF_NODEFAULT),
+		CFG_STR("metrics-listen", NULL, CFGF_NODEFAULT),
 		CFG_SEC("volume", volume, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("group", group, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_STR(END_MARK, NULL, CFGF_NODEFAULT),
@@ -260,6 +300,8 @@ int config_read(const char *path, struct config *ret_config)
 	r = parse(path, top);
 	if (r == 0)
 		r = take_all(path, top, &config);
+	if (r == 0)
+		r = take_metrics(path, top, &config);
 	cfg_free(top);
 	if (r < 0) {
 		config_clear(&config);
@@ -277,6 +319,8 @@ void config_clear(struct config *config)
 		free((char *)config->volumes[i].repository);
 	}
 	free(config->volumes);
+	free(config->metrics_file);
+	free(config->metrics_listen);
 	for (size_t i = 0; i < config->nr_jobs; i++)
 		job_settings_free(config->jobs[i]);
 	free(config->jobs);

@@ -8,19 +8,20 @@
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include "agent/control_client.h"
 #include "agent/protection.h"
 #include "daemon/job_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_PATH "/etc/tidemark/tidemark.conf"
-
 struct config {
 	struct protection_settings *volumes; /* of mode stream; strings are the config's */
 	size_t nr_volumes;
 	struct job_settings **jobs;
 	size_t nr_jobs;
+	char *metrics_file;   /* absolute; NULL: none, as the next one */
+	char *metrics_listen; /* an address that loopback_address_parse() takes */
 };
 
 /**

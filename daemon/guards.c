@@ -3,9 +3,11 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "daemon/guards.h"
-#include "cli/json.h"
+#include "agent/device.h"
+#include "common/cleanup.h"
 #include "common/failure.h"
 #include "daemon/log.h"
+#include "daemon/volume_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,48 +96,36 @@ void guards_stop(struct guards *guards)
 
 /* ----------------------------------------------------------------------- status */
 
-static struct json_object *volume_to_json(const struct protection_settings *settings,
-					  const struct protection_status *status)
+/* One that does not stream yet may be attached, by the name that it would be given. */
+static const struct attachment *find_attachment(const struct attachment *attachments, size_t nr,
+						const struct protection_settings *settings,
+						const struct protection_status *status)
 {
-	static const struct tmc_id none;
-	struct json_object *object = json_object_new_object();
-	const struct recorder_status *recorder = &status->recorder;
-	char id[TMC_ID_TEXT] = "";
+	const char *name = *status->attachment ? status->attachment : settings->name;
 
-	if (memcmp(&status->point, &none, sizeof(none)))
-		tmc_id_format(&status->point, id);
-	json_add_text(object, "volume", settings->name);
-	json_add_text(object, "device", settings->device);
-	json_add_text(object, "repository", settings->repository);
-	json_add_text(object, "volume_id", status->volume_id);
-	json_add_number(object, "volume_bytes", status->volume_bytes);
-	json_add_text(object, "state", protection_state_name(status->state));
-	json_add_text(object, "reason", status->reason);
-	json_add_number(object, "scan_bytes", status->scan_bytes);
-	json_add_number(object, "scanned_bytes", status->scanned_bytes);
-	json_add_number(object, "seq", recorder->seq);
-	json_add_number(object, "durable_seq", recorder->durable_seq);
-	json_add_number(object, "streamed_bytes", recorder->nr_bytes);
-	json_add_number(object, "rereads", recorder->nr_rereads);
-	json_add_number(object, "gaps", status->nr_gaps);
-	json_add_number(object, "rpo_ms", settings->rpo_ns / 1000000);
-	json_add_number(object, "durable_ms", status->durable_ns / 1000000);
-	json_add_text(object, "point", id);
-	json_add_number(object, "point_ms", status->point_ns / 1000000);
-	return object;
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(attachments[i].name, name) == 0)
+			return &attachments[i];
+	return NULL;
 }
 
+/* What device-mapper does not tell is missing in the answer; the rest is said all the same. */
 struct json_object *guards_to_json(struct guards *guards)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *volumes = json_object_new_array();
+	CLEANUP_FREE struct attachment *attachments = NULL;
+	size_t nr = 0;
 
+	device_list(&attachments, &nr);
 	for (size_t i = 0; i < guards->config.nr_volumes; i++) {
+		const struct protection_settings *settings = &guards->config.volumes[i];
 		struct protection_status status = {.state = PROTECTION_WAITING};
 
 		if (guards->protections[i])
 			protection_get_status(guards->protections[i], &status);
-		json_object_array_add(volumes, volume_to_json(&guards->config.volumes[i], &status));
+		json_object_array_add(volumes, volume_report(settings, &status,
+			find_attachment(attachments, nr, settings, &status)));
 	}
 	json_object_object_add(object, "volumes", volumes);
 	return object;

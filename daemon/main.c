@@ -15,9 +15,11 @@
 #include "common/failure.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/exposition.h"
 #include "daemon/guards.h"
 #include "daemon/jobs.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -49,6 +51,7 @@ struct daemon {
 	const char *control_path;
 	struct guards guards;
 	struct jobs jobs;
+	struct exposition exposition;
 	int signal_fd, control_fd;
 	uint64_t watchdog_ns; /* how often systemd wants to hear of us; 0: it does not */
 };
@@ -69,6 +72,7 @@ static void adopt(struct daemon *daemon, struct config *config)
 {
 	jobs_adopt(&daemon->jobs, config);
 	guards_adopt(&daemon->guards, config);
+	exposition_set(&daemon->exposition, &daemon->guards.config);
 }
 
 /* A config that is wrong changes nothing. */
@@ -130,16 +134,39 @@ static struct json_object *obey(struct daemon *daemon, const char *request)
 	return r < 0 ? control_refusal(r) : json_object_new_object();
 }
 
-static struct json_object *answer(void *context, const char *request)
+static struct json_object *make_status(struct daemon *daemon)
 {
-	struct daemon *daemon = context;
-	struct json_object *object;
+	struct json_object *object = guards_to_json(&daemon->guards);
 
-	if (strcmp(request, "status") != 0)
-		return obey(daemon, request);
-	object = guards_to_json(&daemon->guards);
 	json_object_object_add(object, "jobs", jobs_to_json(&daemon->jobs));
 	return object;
+}
+
+static struct json_object *answer(void *context, const char *request)
+{
+	if (strcmp(request, "status") != 0)
+		return obey(context, request);
+	return make_status(context);
+}
+
+static char *render(void *context)
+{
+	struct json_object *object = make_status(context);
+	char *text = metrics_render(object);
+
+	json_object_put(object);
+	return text;
+}
+
+/* -1: for ever. */
+static int find_timeout_ms(const struct daemon *daemon)
+{
+	int watchdog_ms = daemon->watchdog_ns ? (int)(daemon->watchdog_ns / 2000000) : -1;
+	int exposition_ms = exposition_timeout_ms(&daemon->exposition);
+
+	if (watchdog_ms < 0 || exposition_ms < 0)
+		return watchdog_ms < 0 ? exposition_ms : watchdog_ms;
+	return watchdog_ms < exposition_ms ? watchdog_ms : exposition_ms;
 }
 
 static void serve(struct daemon *daemon)
@@ -147,16 +174,18 @@ static void serve(struct daemon *daemon)
 	struct pollfd fds[] = {
 		{.fd = daemon->signal_fd, .events = POLLIN},
 		{.fd = daemon->control_fd, .events = POLLIN},
+		{.events = POLLIN},
 	};
-	int timeout_ms = daemon->watchdog_ns ? (int)(daemon->watchdog_ns / 2000000) : -1;
 
 	do {
 		char text[256];
 
 		guards_summary(&daemon->guards, text, sizeof(text));
 		sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", text);
-		if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+		fds[2].fd = exposition_fd(&daemon->exposition);
+		if (poll(fds, 3, find_timeout_ms(daemon)) < 0 && errno != EINTR)
 			break;
+		exposition_run(&daemon->exposition);
 		if (fds[1].revents)
 			control_serve(daemon->control_fd, answer, daemon);
 	} while (!take_signals(daemon));
@@ -183,9 +212,12 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
 	unlock_hand_on();
+	daemon->exposition.render = render;
+	daemon->exposition.context = daemon;
 	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
+	exposition_end(&daemon->exposition);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
 	jobs_stop(&daemon->jobs);
 	guards_stop(&daemon->guards);

@@ -242,6 +242,7 @@ static void wait_locked(struct tm_stream *stream, struct bio *bio)
 		bio_list_add_head(&stream->waiting, bio);
 	} else {
 		flight->waits_for_room = true;
+		atomic64_inc(&stream->nr_stalls);
 		flight->held_since = ktime_get();
 		bio_clear_polled(bio);
 		bio_list_add(&stream->waiting, bio);

@@ -43,6 +43,7 @@ struct tm_stream {
 	u32 behind_reason;       /* lock */
 	atomic64_t nr_recorded;  /* records, since attach */
 	atomic64_t nr_gaps;      /* since attach */
+	atomic64_t nr_stalls;    /* writes that waited for room, since attach */
 	s64 nr_gaps_told;        /* by the attachment's event work alone */
 };
 

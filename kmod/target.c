@@ -9,7 +9,8 @@
  *             features: chunk_sectors <n> (128), stall_ms <n> (50), stacked
  *   status    track|stream <cut> <chunk_sectors> <dirty>/<chunks> <epoch>
  *             base <hex or -> preserved <n> held <n> lost <n> dropped <n> agent <yes|no>
- *             stream <off|on|behind> recorded <n> gaps <n> device <ok|grown|short|gone>
+ *             stream <off|on|behind> recorded <n> gaps <n> stalls <n>
+ *             device <ok|grown|short|gone>
  *   messages  stall_ms <n>
  *             forget           everything is dirty, the next backup reads all
  *             mark <text>      name this point of the stream
@@ -271,11 +272,12 @@ static void emit_info(struct tm_attachment *a, char *result, unsigned int maxlen
 	else
 		DMEMIT("base - ");
 	DMEMIT("preserved %lld held %lld lost %lld dropped %lld agent %s "
-	       "stream %s recorded %lld gaps %lld device %s",
+	       "stream %s recorded %lld gaps %lld stalls %lld device %s",
 	       atomic64_read(&a->preserve.nr_preserved), atomic64_read(&a->preserve.nr_held),
 	       atomic64_read(&a->nr_lost), atomic64_read(&a->preserve.nr_discards_dropped),
 	       READ_ONCE(a->channel) ? "yes" : "no", tm_stream_state_name(a),
 	       atomic64_read(&a->stream.nr_recorded), atomic64_read(&a->stream.nr_gaps),
+	       atomic64_read(&a->stream.nr_stalls),
 	       live_state_name(info.live_state));
 }
 

@@ -285,6 +285,29 @@ int device_find(const char *name_or_path, struct attachment *ret_attachment)
 	return 0;
 }
 
+static void describe(struct module *module, struct attachment *ret_attachment)
+{
+	*ret_attachment = (struct attachment){
+		.mode = "stream", .cut = "none", .device_state = "ok", .agent = module->channel,
+		.nr_sectors = module->options.volume_bytes / IMITATED_SECTOR,
+		.chunk_sectors = module->options.chunk_bytes / IMITATED_SECTOR,
+		.nr_chunks = module->nr_chunks, .dirty_chunks = module_dirty_chunks(module),
+		.counts_stalls = true,
+	};
+	snprintf(ret_attachment->name, sizeof(ret_attachment->name), "%s", module->name);
+}
+
+int device_list(struct attachment **ret_attachments, size_t *ret_nr)
+{
+	struct module *modules[IMITATED_NR_MODULES];
+
+	*ret_nr = imitated_list(modules);
+	*ret_attachments = calloc(*ret_nr + 1, sizeof(**ret_attachments));
+	for (size_t i = 0; i < *ret_nr; i++)
+		describe(modules[i], &(*ret_attachments)[i]);
+	return 0;
+}
+
 int device_attach(const struct device_attach *request, struct attachment *ret_attachment)
 {
 	return failure_set(-ENOENT, "%s: no such device", request->path);

@@ -18,6 +18,7 @@
 #define IMITATED_START_SECTOR 8u   /* of the volume on its device */
 #define IMITATED_SPARE_BYTES  256u /* for records that cannot wait */
 #define IMITATED_NR_SLOTS     4096u
+#define IMITATED_NR_MODULES   4u
 
 /* A record between its reservation and its publication. */
 struct imitated_slot {
@@ -56,6 +57,7 @@ struct module {
 
 void imitated_die(const char *what) __attribute__((noreturn));
 struct module *imitated_find(const char *name);
+size_t imitated_list(struct module *ret_modules[IMITATED_NR_MODULES]);
 /* NULL: no channel has it. */
 struct channel *imitated_channel_of(int fd);
 

@@ -13,10 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define NR_MODULES 4u
-
 static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct module *modules[NR_MODULES];
+static struct module *modules[IMITATED_NR_MODULES];
 
 /* -------------------------------------------------------------------- lifetime */
 
@@ -53,7 +51,7 @@ struct module *module_create(const struct module_options *options)
 	pthread_mutex_init(&module->lock, NULL);
 	size_up(module, options->volume_bytes);
 	LOCK_SCOPE(&modules_lock);
-	for (size_t i = 0; i < NR_MODULES; i++) {
+	for (size_t i = 0; i < IMITATED_NR_MODULES; i++) {
 		if (!modules[i]) {
 			modules[i] = module;
 			return module;
@@ -67,7 +65,7 @@ void module_destroy(struct module *module)
 {
 	{
 		LOCK_SCOPE(&modules_lock);
-		for (size_t i = 0; i < NR_MODULES; i++)
+		for (size_t i = 0; i < IMITATED_NR_MODULES; i++)
 			if (modules[i] == module)
 				modules[i] = NULL;
 	}
@@ -83,10 +81,21 @@ void module_destroy(struct module *module)
 struct module *imitated_find(const char *name)
 {
 	LOCK_SCOPE(&modules_lock);
-	for (size_t i = 0; i < NR_MODULES; i++)
+	for (size_t i = 0; i < IMITATED_NR_MODULES; i++)
 		if (modules[i] && strcmp(modules[i]->name, name) == 0)
 			return modules[i];
 	return NULL;
+}
+
+size_t imitated_list(struct module *ret_modules[IMITATED_NR_MODULES])
+{
+	size_t nr = 0;
+
+	LOCK_SCOPE(&modules_lock);
+	for (size_t i = 0; i < IMITATED_NR_MODULES; i++)
+		if (modules[i])
+			ret_modules[nr++] = modules[i];
+	return nr;
 }
 
 static struct channel *channel_with(struct module *module, int fd)
@@ -100,7 +109,7 @@ struct channel *imitated_channel_of(int fd)
 	struct channel *channel = NULL;
 
 	LOCK_SCOPE(&modules_lock);
-	for (size_t i = 0; i < NR_MODULES && !channel; i++)
+	for (size_t i = 0; i < IMITATED_NR_MODULES && !channel; i++)
 		channel = modules[i] ? channel_with(modules[i], fd) : NULL;
 	return channel;
 }

@@ -5,7 +5,7 @@
  * The kernel module as the agent sees it, for one volume in memory: tracker, fuzzy cuts,
  * ring and stream, by the rules of kmod/ (S1 to S6 of its stream.h). Its state outlives its
  * channels. Whoever links this has the functions of agent/channel.h, of agent/live_volume.h
- * and the few of agent/device.h that a protection calls from here, and poll(): the ring's
+ * and the few of agent/device.h that a daemon calls from here, and poll(): the ring's
  * descriptor has to be readable exactly while records wait.
  *
  * Not imitated: writes while a cut is read that preserves, several volumes in one cut, an

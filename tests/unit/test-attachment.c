@@ -36,7 +36,7 @@ static void a_status_line_is_understood(void **state)
 
 	assert_int_equal(attachment_parse_status(&attachment,
 						 "track active 128 17/8192 42 base " BASE
-						 " preserved 5 held 1 lost 2 agent yes"
+						 " preserved 5 held 1 lost 2 agent yes stalls 7"
 						 " device grown"), 0);
 	assert_string_equal(attachment.cut, "active");
 	assert_int_equal(attachment.chunk_sectors, 128);
@@ -49,6 +49,8 @@ static void a_status_line_is_understood(void **state)
 	assert_int_equal(attachment.preserved, 5);
 	assert_int_equal(attachment.held, 1);
 	assert_int_equal(attachment.lost, 2);
+	assert_true(attachment.counts_stalls);
+	assert_int_equal(attachment.stalls, 7);
 	assert_true(attachment.agent);
 	assert_string_equal(attachment.device_state, "grown");
 }
@@ -61,6 +63,7 @@ static void no_base_is_a_dash(void **state)
 			 0);
 	assert_false(attachment.has_base);
 	assert_false(attachment.agent);
+	assert_false(attachment.counts_stalls);
 }
 
 static void keys_of_newer_modules_are_skipped(void **state)

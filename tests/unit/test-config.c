@@ -30,8 +30,32 @@ static void what_is_not_said_has_a_default(void **state)
 	assert_int_equal(config.volumes[0].scan_bytes_per_second, 0);
 	assert_int_equal(config.volumes[0].memory_bytes, 64u << 20);
 	assert_int_equal(config.volumes[0].acknowledge_ns, 10000000000u);
+	assert_null(config.metrics_file);
+	assert_null(config.metrics_listen);
 	config_clear(&config);
 	assert_int_equal(config.nr_volumes, 0);
+}
+
+static void metrics_go_where_the_config_says(void **state)
+{
+	static const char *const addresses[] = {
+		"127.0.0.1:9735", "127.9.9.9:1", "[::1]:65535", "[0:0:0:0:0:0:0:1]:0",
+	};
+	struct fixture *fixture = *state;
+	struct config config;
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
+		snprintf(text, sizeof(text), "metrics-file = /run/t.prom\nmetrics-listen = \"%s\"\n"
+			 "repository = /r\nvolume a { device = /d }\n", addresses[i]);
+		write_config(fixture, text);
+		assert_int_equal(config_read(fixture->path, &config), 0);
+		assert_string_equal(config.metrics_file, "/run/t.prom");
+		assert_string_equal(config.metrics_listen, addresses[i]);
+		config_clear(&config);
+		assert_null(config.metrics_file);
+		assert_null(config.metrics_listen);
+	}
 }
 
 static void each_volume_says_its_own(void **state)
@@ -86,6 +110,25 @@ static const struct mistake mistakes[] = {
 	{"repository = /r\nvolume a { device = /d }\nvolume b {", 0, "} is missing"},
 	{"repository = /r\nvolume a { device }\n", 2, ""},
 	{"repository\n", 2, ""},
+	{"\nmetrics-file = t.prom\n", 2, "metrics-file = t.prom: is no absolute path"},
+	{"\nmetrics-file = /var/tidemark.txt\n", 2, "ends in .prom"},
+	{"\nmetrics-file = \"\"\n", 2, "ends in .prom"},
+	{"\nmetrics-listen = \"0.0.0.0:9735\"\n", 2, "reverse proxy"},
+	{"\nmetrics-listen = \"192.168.1.2:9735\"\n", 2, "can be reached by other hosts"},
+	{"\nmetrics-listen = \"[::]:9735\"\n", 2, "reverse proxy"},
+	{"\nmetrics-listen = \"[::ffff:127.0.0.1]:9735\"\n", 2, "reverse proxy"},
+	{"\nmetrics-listen = 9735\n", 2, "is no address"},
+	{"\nmetrics-listen = \"localhost:9735\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1:\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1:65536\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1:-1\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1:97x\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"127.0.0.1.1:97\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"::1:9735\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"[::1]\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"[fe80::1%eth0]:97\"\n", 2, "is no address"},
+	{"\nmetrics-listen = \"\"\n", 2, "is no address"},
 	{"repository = /r\nvolume a { device = /d }\n\nvolume a { device = /e }\n", 4,
 	 "duplicate title 'a'"},
 	{"repository = /r\nvolume a { device = /d }\n\nvolume b {\ndevice = /d }\n", 5,
@@ -255,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_not_said_has_a_default),
 		TEST(each_volume_says_its_own),
+		TEST(metrics_go_where_the_config_says),
 		TEST(a_mistake_is_named_with_its_place),
 		TEST(a_config_that_is_not_there_is_named),
 		TEST(each_difference_of_a_volume_counts),

@@ -49,11 +49,31 @@ static void what_is_no_duration_is_refused(void **state)
 	assert_int_equal(ns, 42);
 }
 
+static void a_span_is_told_in_one_unit(void **state)
+{
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} cases[] = {
+		{0, "0s"}, {999999999, "0s"}, {1000000000, "1s"}, {119999999999, "119s"},
+		{120000000000, "2min"}, {2 * HOUR - 1, "119min"}, {2 * HOUR, "2h"},
+		{48 * HOUR - 1, "47h"}, {48 * HOUR, "2d"}, {1000 * HOUR, "41d"},
+		{UINT64_MAX, "213503d"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[DURATION_TEXT_BYTES];
+
+		assert_string_equal(duration_text_format(cases[i].ns, text), cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_are_parsed),
 		cmocka_unit_test(what_is_no_duration_is_refused),
+		cmocka_unit_test(a_span_is_told_in_one_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

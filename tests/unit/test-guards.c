@@ -127,6 +127,13 @@ static const char *text_of(struct json_object *volume, const char *member)
 	return json_object_get_string(json_object_object_get(volume, member));
 }
 
+static bool is_null(struct json_object *volume, const char *member)
+{
+	struct json_object *value = volume;
+
+	return json_object_object_get_ex(volume, member, &value) && !value;
+}
+
 static void the_status_tells_of_each_volume(void **state)
 {
 	struct scene *scene = *state;
@@ -148,6 +155,34 @@ static void the_status_tells_of_each_volume(void **state)
 	assert_string_equal(text_of(volume, "scanned_bytes"), "1048576");
 	assert_string_equal(text_of(volume, "gaps"), "0");
 	assert_string_equal(text_of(volume, "rpo_ms"), "2000");
+	assert_string_equal(text_of(volume, "attachment"), "two");
+	assert_string_equal(text_of(volume, "failing_since_ms"), "0");
+	assert_string_not_equal(text_of(volume, "protected_since_ms"), "0");
+	assert_string_equal(text_of(volume, "ring_bytes"), "65536");
+	assert_string_equal(text_of(volume, "stalls"), "0");
+	assert_string_equal(text_of(volume, "device_state"), "ok");
+	assert_false(is_null(volume, "dirty_bytes"));
+	json_object_put(answer);
+}
+
+/* Of a volume that never had a value there is none. */
+static void the_status_makes_nothing_up(void **state)
+{
+	struct scene *scene = *state;
+	struct json_object *answer, *volume;
+	char gone[128];
+
+	snprintf(gone, sizeof(gone), "%s.gone", scene->fixture->path);
+	assert_int_equal(rename(scene->fixture->path, gone), 0);
+	adopt(scene, 0, 1, 2000 * MS);
+	answer = guards_to_json(&scene->guards);
+	volume = json_object_array_get_idx(json_object_object_get(answer, "volumes"), 0);
+	assert_true(is_null(volume, "lag_ms"));
+	assert_true(is_null(volume, "ring_bytes"));
+	assert_true(is_null(volume, "ring_waiting_bytes"));
+	assert_string_equal(text_of(volume, "durable_ms"), "0");
+	assert_string_equal(text_of(volume, "protected_since_ms"), "0");
+	assert_string_equal(text_of(volume, "point"), "");
 	json_object_put(answer);
 }
 
@@ -160,6 +195,7 @@ int main(void)
 		TEST(what_changes_begins_anew),
 		TEST(what_is_gone_ends_and_what_is_new_begins),
 		TEST(the_status_tells_of_each_volume),
+		TEST(the_status_makes_nothing_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

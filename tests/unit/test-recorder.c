@@ -308,6 +308,28 @@ static void what_was_recorded_is_durable_after_a_while(void **state)
 	end_scene(scene);
 }
 
+static void what_is_not_durable_has_the_time_of_its_first_record(void **state)
+{
+	struct scene *scene = make_scene(state);
+	uint64_t before_ns = clock_ns(CLOCK_REALTIME_COARSE), oldest_ns; /* as records have it */
+
+	start(scene, 3600000000000u, 8u << 20);
+	assert_int_equal(recorder_oldest_ns(scene->recorder), 0);
+	begin_stretch(scene, 1);
+	wait_until(scene, has_taken, 1);
+	oldest_ns = recorder_oldest_ns(scene->recorder);
+	assert_in_range(oldest_ns, before_ns, clock_ns(CLOCK_REALTIME));
+	usleep(60000);
+	put_any(scene);
+	wait_until(scene, has_taken, 2);
+	assert_int_equal(recorder_oldest_ns(scene->recorder), oldest_ns);
+	recorder_hurry(scene->recorder);
+	wait_until(scene, has_stored, 2);
+	assert_int_equal(recorder_oldest_ns(scene->recorder), 0);
+	stop(scene);
+	end_scene(scene);
+}
+
 /* More than a batch holds lies in the ring when the hurry begins. */
 static void a_hurry_takes_all_that_is_in_the_ring(void **state)
 {
@@ -604,6 +626,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(records_become_the_journals),
 		TEST(what_was_recorded_is_durable_after_a_while),
+		TEST(what_is_not_durable_has_the_time_of_its_first_record),
 		TEST(a_hurry_takes_all_that_is_in_the_ring),
 		TEST(a_stretch_ends_with_the_stream_and_another_follows),
 		TEST(a_stretch_that_begins_ends_the_one_before),
