@@ -48,6 +48,10 @@ records_beyond() {
 	[ "$(metric tidemark_journal_durable_records_total)" -ge "$1" ]
 }
 
+is_behind() {
+	dmsetup status data | grep -q 'stream behind'
+}
+
 # The file is written every 15 s.
 file_says() {
 	grep -qF -- "$1" "$file"
@@ -55,7 +59,7 @@ file_says() {
 
 ip link set lo up
 load_module
-test_disk add td0 size=96M cache=1
+test_disk add td0 size=160M cache=1
 make_ext4 /dev/td0
 mount_ext4 /dev/td0 /mnt/repository
 check tidemark init "$TIDEMARK_REPOSITORY"
@@ -114,6 +118,17 @@ wait_until 120 checked 0 'OK: 1 of 1 volumes protected' || fail "$(</tmp/check)"
 metric_is tidemark_state 1 'state="streaming"' || fail "$(</tmp/metrics)"
 wait_until 30 metric_is tidemark_lag_seconds 0.000
 wait_until 30 file_says 'tidemark_state{volume="data",state="streaming"} 1'
+
+# More than the ring holds while nobody empties it: a writer waits once, and there is a gap.
+metric_is tidemark_gaps_total 0 || fail "$(</tmp/metrics)"
+metric_is tidemark_stalls_total 0 || fail "$(</tmp/metrics)"
+kill -STOP "$daemon"
+write_blocks 5000
+wait_until 30 is_behind
+kill -CONT "$daemon"
+wait_until 120 checked 1 'WARNING: data: a gap since '
+[ "$(metric tidemark_gaps_total)" -ge 1 ] || fail "$(</tmp/metrics)"
+[ "$(metric tidemark_stalls_total)" -ge 1 ] || fail "$(</tmp/metrics)"
 
 # At its end nothing stays that nobody keeps up to date.
 stop_daemon
