@@ -42,9 +42,12 @@ prove() {
 }
 
 start_historian() {
+	rm -f /tmp/history
 	historian /dev/vda data "w$SECONDS" /tmp/history 0 4096 0 "$SEED" 30000 &
 	writer=$!
 	cleanup stop_writer_if_running "$writer"
+	# Until then it does not know how to be stopped.
+	wait_until 30 test -e /tmp/history
 }
 
 load_module
