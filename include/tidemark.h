@@ -453,6 +453,8 @@ struct tmc_journal;
 
 struct tmc_journal_options {
 	uint64_t first_seq; /**< of the first record; above every earlier one of the volume */
+	uint64_t stretch; /**< 0: a new one; else goes on in this one, whose writer has ended, ... */
+	struct tmc_id previous; /**< ... behind its last segment, which this one is */
 	/**
 	 * Called in a thread of the library when a segment is durable: its name, for the
 	 * module's base, and its last record. NULL: none.
@@ -462,8 +464,10 @@ struct tmc_journal_options {
 };
 
 /**
- * Begin a stretch; ended by tmc_journal_end. Nothing is visible before the first segment is
- * sealed. Errors: -EINVAL.
+ * Begin a stretch, or go on in one; ended by tmc_journal_end. Nothing is visible before the
+ * first segment is sealed. Errors: -EINVAL; of going on: -ENOENT (previous is not there),
+ * -ESTALE (it is not of this volume and stretch, does not end before first_seq, or is not the
+ * last one), -EBADMSG.
  */
 int tmc_journal_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		      const struct tmc_journal_options *options, struct tmc_journal **ret_journal);
