@@ -150,8 +150,7 @@ static int open_volume(struct protection *p)
 	r = block_tree_open_system(&tree);
 	if (r < 0)
 		return r;
-	r = live_volume_open(&p->live, attachment.name, p->settings->repository, p->journal_repo,
-			     &tree);
+	r = protection_open_live(p, &tree);
 	if (r < 0)
 		return r;
 	p->has_base = p->live.info->has_base;
@@ -180,7 +179,7 @@ static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 	return 0;
 }
 
-static int start_recorder(struct protection *p)
+int protection_start_recorder(struct protection *p, const struct handover *handover)
 {
 	struct recorder_request request = {
 		.channel = p->live.channel,
@@ -189,9 +188,10 @@ static int start_recorder(struct protection *p)
 		.volume = &p->live.volume,
 		.rpo_ns = p->settings->rpo_ns,
 		.memory_bytes = p->settings->memory_bytes,
+		.handover = handover,
 	};
-	uint64_t last_seq;
-	int r = find_last_seq(p, &last_seq);
+	uint64_t last_seq = handover ? handover->seq : 0;
+	int r = handover ? 0 : find_last_seq(p, &last_seq);
 
 	request.first_seq = last_seq + 1;
 	return r < 0 ? r : recorder_start(&request, &p->recorder);
@@ -218,19 +218,32 @@ static int open_all(struct protection *p)
 	if (r < 0)
 		return catalog_failure(r);
 	r = open_volume(p);
-	return r < 0 ? r : start_recorder(p);
+	return r < 0 || p->recorder ? r : protection_start_recorder(p, NULL);
 }
 
-/* A failure that is noticed only now is not one that there was before. */
-static void close_all(struct protection *p)
+/* True: it had one, and everything that it had taken is durable. */
+static bool stop_recorder(struct protection *p)
+{
+	bool is_well = p->recorder && recorder_stop(p->recorder) == 0;
+
+	p->recorder = NULL;
+	return is_well;
+}
+
+/*
+ * A failure that is noticed only now is not one that there was before. A channel that was not
+ * opened yet is left where it is kept, for the next try.
+ */
+static void close_all(struct protection *p, bool is_orderly)
 {
 	char reason[1024];
 
 	snprintf(reason, sizeof(reason), "%s", failure_text());
-	if (p->recorder)
-		recorder_stop(p->recorder);
-	p->recorder = NULL;
+	is_orderly = stop_recorder(p) && is_orderly && protection_is_handed_over(p);
+	if (p->live.channel && !is_orderly)
+		protection_drop_channel(p);
 	p->cut_epoch = 0;
+	p->stands = false;
 	p->promise = (struct protection_promise){0};
 	live_volume_close(&p->live);
 	if (p->journal_repo)
@@ -246,7 +259,7 @@ static int follow_stretches(struct protection *p)
 	int r;
 
 	do {
-		r = protection_begin_stretch(p);
+		r = p->stands ? 0 : protection_begin_stretch(p);
 		if (r == 0)
 			r = protection_follow(p);
 		if (r == 0 || r == -EAGAIN) {
@@ -270,7 +283,7 @@ static int protect(struct protection *p)
 		r = follow_stretches(p);
 	if (r == -ECANCELED && p->recorder)
 		protection_settle(p);
-	close_all(p);
+	close_all(p, r == -ECANCELED);
 	return r;
 }
 

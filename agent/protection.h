@@ -10,6 +10,7 @@
 #define AGENT_PROTECTION_H
 
 #include "agent/catalog_failure.h"
+#include "agent/channel_store.h"
 #include "agent/live_volume.h"
 #include "agent/recorder.h"
 #include "agent/scan.h"
@@ -31,6 +32,7 @@ struct protection_settings {
 	uint64_t acknowledge_ns; /* between cuts that let the module forget */
 	uint64_t scan_bytes_per_second; /* 0: as fast as it goes */
 	size_t memory_bytes;
+	const struct channel_store *store; /* outlives the protection; NULL: none */
 };
 
 enum protection_state {
@@ -133,11 +135,25 @@ void protection_close_repo(struct protection *p);
  */
 int protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point);
 
+/**
+ * Open the volume: with the channel of who was there before where that can be gone on with;
+ * p->recorder is set then, and the stretch stands. Errors: those of live_volume_open().
+ */
+int protection_open_live(struct protection *p, const struct block_tree *tree);
+/** handover: where it goes on; NULL: it waits for a stretch. */
+int protection_start_recorder(struct protection *p, const struct handover *handover);
+/** The channel is to outlive us. */
+void protection_keep_channel(struct protection *p);
+/** It is not. */
+void protection_drop_channel(struct protection *p);
+/** The recorder has ended, and whoever comes next can go on from there. */
+bool protection_is_handed_over(struct protection *p);
+
 /** From the cut that begins a stretch to its scan point. -EAGAIN: the stream ended meanwhile. */
 int protection_begin_stretch(struct protection *p);
 /** As long as the stretch lasts. 0: it has ended. */
 int protection_follow(struct protection *p);
-/** Let the module forget what is durable, before the channel is closed. */
+/** Let the module forget what is durable, before the channel is closed; no cut stays open. */
 void protection_settle(struct protection *p);
 
 /**
@@ -145,6 +161,9 @@ void protection_settle(struct protection *p);
  * again are unsettled).
  */
 int protection_make_point(struct protection *p, const struct recorder_status *recorder);
+
+/** When the next one is due, by the age of the latest that the volume has. */
+void protection_plan_point(struct protection *p);
 
 /**
  * Put exact points in the place of the volume's scan points, at the first instant that these

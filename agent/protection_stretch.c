@@ -213,6 +213,7 @@ static int make_scan_point(struct beginning *b)
 	recorder_get_status(p->recorder, &recorder);
 	r = protection_end_cut(p, &recorder.durable_segment);
 	p->stands = r == 0;
+	p->next_point_ns = clock_ns(CLOCK_MONOTONIC) + p->settings->points_ns;
 	return r;
 }
 

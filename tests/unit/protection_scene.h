@@ -30,6 +30,8 @@ struct scene {
 	struct fixture *fixture;
 	struct module *module;
 	struct protection_settings settings;
+	struct channel_store store; /* of the next two; settings name it where a test wants it */
+	atomic_uint nr_puts, nr_drops;
 	struct protection *protection;
 	struct writers *writers;
 	char away[96];                /* the repository, while it is not there */
@@ -143,6 +145,31 @@ FIXTURE void say(const struct protection_settings *settings, enum protection_eve
 		print_message("%s %s\n", event == PROTECTION_WARNING ? "!" : " ", text);
 }
 
+/* ---------------------------------------------------------------- kept channels */
+
+FIXTURE int take_channel(void *context, const char *name)
+{
+	struct scene *scene = context;
+
+	return module_keep_channel(scene->module);
+}
+
+FIXTURE void put_channel(void *context, const char *name, int fd)
+{
+	struct scene *scene = context;
+
+	scene->nr_puts++;
+	module_keep_channel(scene->module);
+}
+
+FIXTURE void drop_channel(void *context, const char *name)
+{
+	struct scene *scene = context;
+
+	scene->nr_drops++;
+	module_give_channel_back(scene->module);
+}
+
 /* ----------------------------------------------------------------------- scenes */
 
 FIXTURE int set_up(void **state)
@@ -161,6 +188,9 @@ FIXTURE int set_up(void **state)
 		.name = NAME, .device = NAME, .repository = scene->fixture->path,
 		.rpo_ns = 100 * MS, .acknowledge_ns = 50 * MS, .memory_bytes = 8u << 20,
 	};
+	scene->store = (struct channel_store){
+		.take = take_channel, .put = put_channel, .drop = drop_channel, .context = scene,
+	};
 	snprintf(scene->away, sizeof(scene->away), "%s.away", scene->fixture->path);
 	assert_success(tmc_repo_create(scene->fixture->path, CHUNK));
 	*state = scene;
@@ -173,6 +203,7 @@ FIXTURE int tear_down(void **state)
 
 	if (scene->protection)
 		protection_stop(scene->protection);
+	module_give_channel_back(scene->module);
 	module_destroy(scene->module);
 	fixture_teardown((void **)&scene->fixture);
 	free(scene);
