@@ -177,9 +177,11 @@ endef
 $(addprefix $(B)/unit/test-,recorder protection protection-recovery takeover guards): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(addprefix $(B)/unit/test-,config fd-store guards): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-config: $(B)/asan/daemon/config.o
-$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/guards.o daemon/log.o cli/json.o)
+$(B)/unit/test-fd-store: $(B)/asan/daemon/fd_store.o
+$(B)/unit/test-guards: $(addprefix $(B)/asan/,daemon/config.o daemon/fd_store.o daemon/guards.o daemon/log.o \
+			 cli/json.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.
 may_fail := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup fdopendir \

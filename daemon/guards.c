@@ -39,31 +39,9 @@ static void start(struct guards *guards, size_t nth)
 {
 	struct protection_settings *settings = &guards->config.volumes[nth];
 
+	settings->store = &guards->channels;
 	if (protection_start(settings, say, &guards->protections[nth]) < 0)
 		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
-}
-
-void guards_adopt(struct guards *guards, struct config *config)
-{
-	struct guards next = {.waits = guards->waits, .config = *config};
-	bool *stays = calloc(config->nr_volumes, sizeof(*stays));
-
-	next.protections = calloc(config->nr_volumes, sizeof(*next.protections));
-	if (!next.protections || !stays) {
-		log_say(LOG_PRIORITY_ERROR, NULL, "out of memory; goes on with the config that it had");
-		free(next.protections);
-		free(stays);
-		config_clear(config);
-		return;
-	}
-	for (size_t i = 0; i < next.config.nr_volumes; i++)
-		stays[i] = take_over(guards, &next, i);
-	guards_stop(guards); /* whatever has not been taken over */
-	for (size_t i = 0; i < next.config.nr_volumes; i++)
-		if (!stays[i])
-			start(&next, i);
-	free(stays);
-	*guards = next;
 }
 
 /* What is durable then can take a while to become so. */
@@ -79,7 +57,7 @@ static void stop(struct guards *guards, struct protection *protection)
 	protection_stop(protection);
 }
 
-void guards_stop(struct guards *guards)
+static void stop_all(struct guards *guards)
 {
 	for (size_t i = 0; i < guards->config.nr_volumes; i++)
 		if (guards->protections[i])
@@ -89,7 +67,55 @@ void guards_stop(struct guards *guards)
 			stop(guards, guards->protections[i]);
 	free(guards->protections);
 	config_clear(&guards->config);
-	*guards = (struct guards){.waits = guards->waits};
+	guards->protections = NULL;
+}
+
+static bool is_volume(void *context, const char *name)
+{
+	const struct config *config = context;
+
+	for (size_t i = 0; i < config->nr_volumes; i++)
+		if (strcmp(config->volumes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void guards_adopt(struct guards *guards, struct config *config)
+{
+	struct guards next = {.config = *config};
+	bool *stays = calloc(config->nr_volumes, sizeof(*stays));
+
+	next.protections = calloc(config->nr_volumes, sizeof(*next.protections));
+	if (!next.protections || !stays) {
+		log_say(LOG_PRIORITY_ERROR, NULL, "out of memory; goes on with the config that it had");
+		free(next.protections);
+		free(stays);
+		config_clear(config);
+		return;
+	}
+	for (size_t i = 0; i < next.config.nr_volumes; i++)
+		stays[i] = take_over(guards, &next, i);
+	stop_all(guards); /* whatever has not been taken over */
+	fd_store_sweep(&guards->fds, is_volume, config);
+	guards->config = next.config;
+	guards->protections = next.protections;
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (!stays[i])
+			start(guards, i);
+	free(stays);
+}
+
+void guards_init(struct guards *guards, void (*waits)(void))
+{
+	*guards = (struct guards){.waits = waits};
+	fd_store_init(&guards->fds);
+	guards->channels = fd_store_channels(&guards->fds);
+}
+
+void guards_exit(struct guards *guards)
+{
+	stop_all(guards);
+	fd_store_exit(&guards->fds);
 }
 
 /* ----------------------------------------------------------------------- status */

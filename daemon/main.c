@@ -148,11 +148,12 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		daemon->watchdog_ns = watchdog_us * 1000;
 	resident_enter();
+	guards_init(&daemon->guards, keep_alive);
 	guards_adopt(&daemon->guards, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
-	guards_stop(&daemon->guards);
+	guards_exit(&daemon->guards);
 	unlink(daemon->control_path);
 	return EXIT_STATUS_OK;
 }
@@ -166,8 +167,7 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH,
-				.guards.waits = keep_alive};
+	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH};
 	enum exit_status status_now = unlock_init(&argc, argv);
 	bool check = false;
 	struct config config;
