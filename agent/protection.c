@@ -54,11 +54,16 @@ void protection_set_state(struct protection *p, enum protection_state state)
 	p->status.state = state;
 }
 
+static bool is_readable(int fd, int timeout_ms)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	return poll(&readable, 1, timeout_ms) > 0;
+}
+
 static bool is_to_stop(const struct protection *p, int timeout_ms)
 {
-	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
-
-	return poll(&stop, 1, timeout_ms) > 0;
+	return is_readable(p->stop_fd, timeout_ms);
 }
 
 int protection_check_stop(struct protection *p)
@@ -281,8 +286,12 @@ static int protect(struct protection *p)
 	r = open_all(p);
 	if (r == 0)
 		r = follow_stretches(p);
-	if (r == -ECANCELED && p->recorder)
+	if (r == -ECANCELED && p->recorder) {
 		protection_settle(p);
+		atomic_store(&p->has_settled, true);
+		while (!is_readable(p->leave_fd, -1))
+			; /* a signal */
+	}
 	close_all(p, r == -ECANCELED);
 	return r;
 }
@@ -318,6 +327,7 @@ static void *run(void *argument)
 		is_to_stop(p, pause_ms);
 		pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
 	}
+	atomic_store(&p->has_settled, true);
 	atomic_store(&p->has_ended, true);
 	return NULL;
 }
@@ -343,6 +353,8 @@ static void destroy(struct protection *p)
 {
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
+	if (p->leave_fd >= 0)
+		close(p->leave_fd);
 	free(p->settings);
 	free(p);
 }
@@ -362,7 +374,8 @@ int protection_start(const struct protection_settings *settings,
 	p->live.fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);
-	error = !p->settings ? ENOMEM : p->stop_fd < 0 ? errno :
+	p->leave_fd = eventfd(0, EFD_CLOEXEC);
+	error = !p->settings ? ENOMEM : p->stop_fd < 0 || p->leave_fd < 0 ? errno :
 				pthread_create(&p->thread, NULL, run, p);
 	if (error) {
 		destroy(p);
@@ -372,19 +385,35 @@ int protection_start(const struct protection_settings *settings,
 	return 0;
 }
 
-void protection_ask_to_stop(struct protection *p)
+static void raise_flag(int fd)
 {
 	uint64_t one = 1;
 
-	if (write(p->stop_fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: it is asked already */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return; /* only when the counter is full: it is up already */
+}
+
+void protection_ask_to_stop(struct protection *p)
+{
+	raise_flag(p->stop_fd);
+}
+
+void protection_let_go(struct protection *p)
+{
+	raise_flag(p->stop_fd);
+	raise_flag(p->leave_fd);
 }
 
 void protection_stop(struct protection *p)
 {
-	protection_ask_to_stop(p);
+	protection_let_go(p);
 	pthread_join(p->thread, NULL);
 	destroy(p);
+}
+
+bool protection_has_settled(const struct protection *p)
+{
+	return atomic_load(&p->has_settled);
 }
 
 bool protection_has_ended(const struct protection *p)

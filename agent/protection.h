@@ -65,9 +65,16 @@ int protection_start(const struct protection_settings *settings,
 		     void (*say)(const struct protection_settings *settings,
 				 enum protection_event event, const char *text),
 		     struct protection **ret_protection);
-/** Ask it to end; then wait for it, with everything durable where that works, and free it. */
+/**
+ * Ask it to end. It goes on recording, so that nobody waits for the ring of one volume while
+ * the repository of another one is slow, until it is let go; then wait for it, with everything
+ * durable where that works, and free it. Each does what comes before it.
+ */
 void protection_ask_to_stop(struct protection *protection);
+void protection_let_go(struct protection *protection);
 void protection_stop(struct protection *protection);
+/** Little is left to make durable. */
+bool protection_has_settled(const struct protection *protection);
 /** There is nothing to wait for any more. */
 bool protection_has_ended(const struct protection *protection);
 
@@ -89,7 +96,8 @@ struct protection {
 		    const char *text);
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
-	atomic_bool has_ended;
+	int leave_fd; /* eventfd; readable once it is let go */
+	atomic_bool has_settled, has_ended;
 	pthread_mutex_t lock; /* status */
 	struct protection_status status;
 	/* the thread's alone: */

@@ -44,27 +44,42 @@ static void start(struct guards *guards, size_t nth)
 		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
 }
 
-/* What is durable then can take a while to become so. */
-static void stop(struct guards *guards, struct protection *protection)
+static void for_each(struct guards *guards, void (*act)(struct protection *protection))
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i])
+			act(guards->protections[i]);
+}
+
+static bool each_of(const struct guards *guards, bool (*is)(const struct protection *protection))
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i] && !is(guards->protections[i]))
+			return false;
+	return true;
+}
+
+/* What is to be durable can take a while to become so. */
+static void wait_until_each(struct guards *guards,
+			    bool (*is)(const struct protection *protection))
 {
 	struct timespec nap = {.tv_nsec = 20000000};
 
-	for (unsigned int n = 0; !protection_has_ended(protection); n++) {
+	for (unsigned int n = 0; !each_of(guards, is); n++) {
 		if (guards->waits && n % 50 == 0)
 			guards->waits();
 		nanosleep(&nap, NULL);
 	}
-	protection_stop(protection);
 }
 
+/* Together, so that nobody's ring fills while others have more to do. */
 static void stop_all(struct guards *guards)
 {
-	for (size_t i = 0; i < guards->config.nr_volumes; i++)
-		if (guards->protections[i])
-			protection_ask_to_stop(guards->protections[i]);
-	for (size_t i = 0; i < guards->config.nr_volumes; i++)
-		if (guards->protections[i])
-			stop(guards, guards->protections[i]);
+	for_each(guards, protection_ask_to_stop);
+	wait_until_each(guards, protection_has_settled);
+	for_each(guards, protection_let_go);
+	wait_until_each(guards, protection_has_ended);
+	for_each(guards, protection_stop);
 	free(guards->protections);
 	config_clear(&guards->config);
 	guards->protections = NULL;
