@@ -57,12 +57,29 @@ static void check_repository(struct scene *scene)
 	tmc_repo_close(repo);
 }
 
-static void expect_one_stretch(struct scene *scene)
+static void expect_one_stretch_of(struct scene *scene, unsigned int nr_intervals)
 {
 	assert_int_equal(module_nr_channels(scene->module), 1);
 	assert_int_equal(count_stretches(scene), 1);
-	assert_int_equal(count_intervals(scene), 1);
+	assert_int_equal(count_intervals(scene), nr_intervals);
 	check_repository(scene);
+}
+
+static void expect_one_stretch(struct scene *scene)
+{
+	expect_one_stretch_of(scene, 1);
+}
+
+/* Stopped in order, with three records in the ring. */
+static void leave(struct scene *scene)
+{
+	touch(scene, 10, 5);
+	start(scene);
+	wait_for_streaming(scene);
+	touch(scene, 20, 5);
+	stop(scene);
+	touch(scene, 30, 3);
+	assert_non_null(module_page(scene->module));
 }
 
 static void restart(struct scene *scene)
@@ -137,6 +154,64 @@ static void rereads_are_unsettled_over_the_seam(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+static bool can_be_had(struct scene *scene, uint64_t seq)
+{
+	struct tmc_when when = {.kind = TMC_WHEN_SEQ, .seq = seq};
+	uint8_t *data = calloc(2, VOLUME_BYTES);
+	struct tmc_repo *repo = open_repo(scene);
+	int r = look_at(repo, &when, data);
+
+	assert_true(r == 0 || r == -ENOENT);
+	tmc_repo_close(repo);
+	free(data);
+	return r == 0;
+}
+
+/* The process before had read sectors again when the last of these three was on its way. */
+static void what_is_unsettled_is_not_offered_behind_the_seam(void **state)
+{
+	struct scene *scene = *state;
+	struct handover_page *page;
+	struct handover handover;
+
+	leave(scene);
+	page = module_page(scene->module);
+	assert_int_equal(handover_read(page, &handover), 0);
+	handover.unsettled_until = module_last_seq(scene->module);
+	handover_write(page, &handover);
+	start(scene);
+	wait_for_streaming(scene);
+	end_well(scene);
+	assert_false(can_be_had(scene, handover.seq + 1));
+	assert_false(can_be_had(scene, handover.seq + 2));
+	expect_one_stretch_of(scene, 2);
+	check_end(scene, VOLUME_BYTES);
+}
+
+static bool has_taken(const struct protection_status *status, uint64_t seq)
+{
+	return status->recorder.seq >= seq;
+}
+
+static void what_is_not_durable_is_not_handed_over(void **state)
+{
+	struct scene *scene = *state;
+	struct handover handover;
+	uint64_t seq;
+
+	scene->settings.rpo_ns = 3600000 * MS;
+	scene->settings.acknowledge_ns = 3600000 * MS;
+	start(scene);
+	seq = wait_for_streaming(scene).recorder.seq;
+	touch(scene, 7, 3);
+	wait_until(scene, has_taken, seq + 3);
+	if (handover_read(module_page(scene->module), &handover) == 0)
+		assert_true(handover.position <
+			    module_page(scene->module)->consumer.consumer_pos);
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
 /* Nobody has drained the ring; what it held is of the stretch, and the next one is a gap away. */
 static void a_ring_that_was_full_meanwhile_is_kept(void **state)
 {
@@ -185,18 +260,6 @@ static void a_cut_that_was_left_open_is_given_up(void **state)
 }
 
 /* -------------------------------------------------------------- what is no takeover */
-
-/* Stopped in order, with some records in the ring. */
-static void leave(struct scene *scene)
-{
-	touch(scene, 10, 5);
-	start(scene);
-	wait_for_streaming(scene);
-	touch(scene, 20, 5);
-	stop(scene);
-	touch(scene, 30, 3);
-	assert_non_null(module_page(scene->module));
-}
 
 /* As without any handover: what was written since the last commit is read. */
 static void expect_new_channel(struct scene *scene, uint64_t scan_bytes)
@@ -400,6 +463,8 @@ int main(void)
 		TEST(a_restart_goes_on_in_the_same_stretch),
 		TEST(a_volume_at_rest_is_taken_over_as_well),
 		TEST(rereads_are_unsettled_over_the_seam),
+		TEST(what_is_unsettled_is_not_offered_behind_the_seam),
+		TEST(what_is_not_durable_is_not_handed_over),
 		TEST(a_ring_that_was_full_meanwhile_is_kept),
 		TEST(a_cut_that_was_left_open_is_given_up),
 		TEST(what_was_consumed_and_is_not_durable_is_read_again),
