@@ -210,6 +210,7 @@ struct tmc_volume {
  * The place of a point in its volume's journal. settles_seq 0: the point is the volume
  * after record seq. Else it is a scan (docs/journal.md): it counts only together with
  * the records behind seq up to settles_seq at least, and is never restored by itself.
+ * UINT64_MAX: a part of a scan, which only another scan goes on from.
  */
 struct tmc_moment {
 	uint64_t stretch; /**< 0: none */
@@ -413,6 +414,15 @@ int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struct tmc_point *b,
 		   int (*range)(void *context, uint64_t offset, uint64_t bytes), void *context,
 		   uint64_t *ret_bytes);
+
+/**
+ * The chunks of a point that were marked with tmc_backup_put_unreadable, of a scan as well, as
+ * ranges in ascending order. A negative return value of range() stops, and is returned.
+ * Errors: -ENOENT, -EBADMSG.
+ */
+int tmc_point_unreadable(struct tmc_repo *repo, const struct tmc_point *point,
+			 int (*range)(void *context, uint64_t first_chunk, uint64_t nr_chunks),
+			 void *context);
 
 /* ------------------------------------------------------------------- journal */
 
