@@ -333,9 +333,19 @@ static void change_module_seq(struct handover *handover)
 	handover->module_seq += 100;
 }
 
+static void change_repository(struct handover *handover)
+{
+	handover->repository.bytes[5]++;
+}
+
 static void a_handover_of_another_volume_is_none(void **state)
 {
 	forge(*state, change_volume_id);
+}
+
+static void a_handover_of_another_repository_is_none(void **state)
+{
+	forge(*state, change_repository);
 }
 
 static void a_segment_that_is_not_there_is_no_predecessor(void **state)
@@ -438,6 +448,31 @@ static void a_scan_that_is_stopped_is_not_gone_on_with(void **state)
 	check_end(scene, VOLUME_BYTES);
 }
 
+/* Nor is one that has ended, while the next one begins in the same channel. */
+static void a_stretch_that_has_ended_is_not_gone_on_with(void **state)
+{
+	struct scene *scene = *state;
+	struct handover handover;
+
+	touch(scene, 0, 200);
+	start(scene);
+	wait_for_streaming(scene);
+	assert_int_equal(handover_read(module_page(scene->module), &handover), 0);
+	stop(scene);
+	scene->settings.scan_bytes_per_second = 1u << 16;
+	start(scene);
+	wait_for_streaming(scene);
+	touch(scene, 0, 200);
+	module_lose_stream(scene->module);
+	wait_until(scene, is_in, PROTECTION_SCANNING);
+	assert_int_equal(handover_read(module_page(scene->module), &handover), -ENODATA);
+	stop(scene);
+	assert_null(module_page(scene->module));
+	scene->settings.scan_bytes_per_second = 0;
+	end_well(scene);
+	check_end(scene, VOLUME_BYTES);
+}
+
 /* What is consumed when the repository fails is not durable: the channel is closed. */
 static void a_repository_that_fails_at_the_end_hands_nothing_over(void **state)
 {
@@ -470,6 +505,7 @@ int main(void)
 		TEST(what_was_consumed_and_is_not_durable_is_read_again),
 		TEST(a_damaged_handover_is_none),
 		TEST(a_handover_of_another_volume_is_none),
+		TEST(a_handover_of_another_repository_is_none),
 		TEST(a_segment_that_is_not_there_is_no_predecessor),
 		TEST(a_segment_of_another_stretch_is_no_predecessor),
 		TEST(a_segment_that_ends_elsewhere_is_no_predecessor),
@@ -479,6 +515,7 @@ int main(void)
 		TEST(what_a_living_process_has_is_not_taken),
 		TEST(what_a_dead_process_had_is_taken),
 		TEST(a_scan_that_is_stopped_is_not_gone_on_with),
+		TEST(a_stretch_that_has_ended_is_not_gone_on_with),
 		TEST(a_repository_that_fails_at_the_end_hands_nothing_over),
 	};
 

@@ -3,7 +3,8 @@
 # Copyright (C) 2026 the Tidemark authors
 #
 # tidemarkd is ended and started again under load, as an upgrade does, again and again: nothing
-# is read anew, the journal is one stretch without a gap, and each marked instant comes back.
+# is read anew, the journal is one stretch without a gap, and each marked instant comes back;
+# so it is where its config is read anew.
 # Then it is killed in the same way: what had been called durable can be had, and no more is
 # read than was written. Then it stays away until the ring is full: a gap, and the end of the
 # journal is the disk.
@@ -59,7 +60,13 @@ for _ in $(seq "$restarts"); do
 	[ "$(protected scan_bytes)" -eq 0 ] || fail "$(protected scan_bytes) bytes were read again"
 	kill -0 "$writer" || fail "a write failed"
 done
-sleep 3
+
+# Of other settings the volume is taken over in the same process.
+configure "$TIDEMARK_REPOSITORY" data /dev/vda 'rpo = 2s' 'points = 10s'
+kill -HUP "$daemon"
+wait_until_protected 2
+daemon_has_said 'took over: 0 bytes to read again' 2 || fail "not taken over: $(<"$daemon_log")"
+sleep 5
 marks=$(wc -l </tmp/history)
 [ "$(intervals '[.intervals[].stretch] | unique | length')" -eq 1 ] || fail "more than one stretch"
 [ "$(intervals '.intervals | length')" -eq 1 ] || fail "there is a gap"
