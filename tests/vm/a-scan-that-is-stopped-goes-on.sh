@@ -30,7 +30,7 @@ make_ext4 /dev/vdb
 mount_ext4 /dev/vdb /mnt/repository
 check tidemark init "$TIDEMARK_REPOSITORY"
 check dd if=/dev/urandom of=/dev/vda bs=1M oflag=direct status=none count=64
-configure "$TIDEMARK_REPOSITORY" data /dev/vda 'rpo = 1s' 'scan-rate = 4M'
+configure "$TIDEMARK_REPOSITORY" data /dev/vda 'rpo = 1s' 'scan-rate = 1M'
 launch_daemon
 wait_until 60 is state scanning
 historian /dev/vda data w /tmp/history 8192 "$sectors" 0 "$SEED" 20000 &
@@ -38,7 +38,7 @@ writer=$!
 cleanup stop_writer_if_running "$writer"
 
 # At least so much of it goes away each time; the writer's 2 MiB come back.
-least=$((8 << 20)) written=$((sectors * 512 + (1 << 20)))
+least=$((4 << 20)) written=$((sectors * 512 + (1 << 20)))
 left=$((64 << 20))
 for _ in 1 2 3 4; do
 	wait_until 60 has_scanned "$least"
