@@ -168,6 +168,8 @@ static void a_stream_that_is_lost_costs_no_part(void **state)
 static void nothing_is_made_of_a_part(void **state)
 {
 	struct scene *scene = *state;
+	struct tmc_journal_forgotten forgotten;
+	struct tmc_verify_result result;
 	struct tmc_interval *intervals;
 	struct tmc_repo *repo;
 	struct tmc_point point;
@@ -180,6 +182,8 @@ static void nothing_is_made_of_a_part(void **state)
 	assert_int_equal(nr, 0);
 	assert_int_equal(tmc_point_find(repo, "latest", NULL, &point), -ENOENT);
 	free(intervals);
+	assert_success(tmc_verify(repo, NULL, 1, print_damage, NULL, (void *)"", &result));
+	assert_success(tmc_journal_forget(repo, NAME, 1, false, &forgotten));
 	tmc_repo_close(repo);
 	end_well(scene);
 	check_end(scene, VOLUME_BYTES);
