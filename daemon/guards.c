@@ -19,30 +19,7 @@ static void say(const struct protection_settings *settings, enum protection_even
 		settings->name, "%s", text);
 }
 
-/* ------------------------------------------------------------------------ adopt */
-
-/* Takes over the protection of a volume that stays as it is. */
-static bool take_over(struct guards *from, struct guards *to, size_t nth)
-{
-	for (size_t i = 0; i < from->config.nr_volumes; i++) {
-		if (!from->protections[i] ||
-		    !config_same_volume(&from->config.volumes[i], &to->config.volumes[nth]))
-			continue;
-		to->protections[nth] = from->protections[i];
-		from->protections[i] = NULL;
-		return true;
-	}
-	return false;
-}
-
-static void start(struct guards *guards, size_t nth)
-{
-	struct protection_settings *settings = &guards->config.volumes[nth];
-
-	settings->store = &guards->channels;
-	if (protection_start(settings, say, &guards->protections[nth]) < 0)
-		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
-}
+/* ------------------------------------------------------------------------- stop */
 
 static void for_each(struct guards *guards, void (*act)(struct protection *protection))
 {
@@ -83,6 +60,31 @@ static void stop_all(struct guards *guards)
 	free(guards->protections);
 	config_clear(&guards->config);
 	guards->protections = NULL;
+}
+
+/* ------------------------------------------------------------------------ adopt */
+
+/* Takes over the protection of a volume that stays as it is. */
+static bool take_over(struct guards *from, struct guards *to, size_t nth)
+{
+	for (size_t i = 0; i < from->config.nr_volumes; i++) {
+		if (!from->protections[i] ||
+		    !config_same_volume(&from->config.volumes[i], &to->config.volumes[nth]))
+			continue;
+		to->protections[nth] = from->protections[i];
+		from->protections[i] = NULL;
+		return true;
+	}
+	return false;
+}
+
+static void start(struct guards *guards, size_t nth)
+{
+	struct protection_settings *settings = &guards->config.volumes[nth];
+
+	settings->store = &guards->channels;
+	if (protection_start(settings, say, &guards->protections[nth]) < 0)
+		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
 }
 
 static bool is_volume(void *context, const char *name)
