@@ -143,7 +143,7 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 
 # ------------------------------------------------------------------------ tests
 # These once more, with every repository in them encrypted.
-unit_encrypted := backup check copy damage expiry index-merge instant journal note prune repair repair-doom round-trip
+unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note prune repair repair-doom round-trip
 
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
@@ -175,15 +175,17 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status guards jobs phases): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
-$(addprefix $(B)/unit/test-,config exposition guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
+$(addprefix $(B)/unit/test-,config exposition fd-store guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
 $(B)/unit/test-calendar: $(B)/asan/daemon/calendar.o
 $(B)/unit/test-schedule: $(addprefix $(B)/asan/daemon/,calendar.o schedule.o)
 config_obj := $(addprefix $(B)/asan/daemon/,calendar.o config.o config_jobs.o job_settings.o loopback_address.o schedule.o)
 $(B)/unit/test-config: $(config_obj)
-$(B)/unit/test-guards: $(config_obj) $(addprefix $(B)/asan/,daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
+$(B)/unit/test-fd-store: $(B)/asan/daemon/fd_store.o
+$(B)/unit/test-guards: $(config_obj) \
+	$(addprefix $(B)/asan/,daemon/fd_store.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
 $(B)/unit/test-jobs: $(config_obj) \
 	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
 $(B)/unit/test-metrics: $(addprefix $(B)/asan/daemon/,metrics.o metrics_table.o)

@@ -6,6 +6,7 @@
  * began, so no error path here has more to do than that.
  */
 #include "agent/channel.h"
+#include "agent/handover.h"
 #include "agent/kernel_module.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <uapi/tidemark.h>
 
@@ -104,10 +106,36 @@ static int bind_failure(int error, const struct attachment *attachment, uint32_t
 	}
 }
 
-static int bind_channel(struct channel *channel, const struct attachment *attachment,
-			uint32_t *ret_ring_bytes)
+/* What the module says of it. */
+static int take_info(struct channel *channel, const struct tidemark_info *info, uint32_t ring_bytes)
 {
 	static const uint8_t no_base[TIDEMARK_BASE_BYTES];
+
+	channel->info = (struct channel_info){
+		.volume_bytes = info->volume_bytes,
+		.start_sector = info->start_sector,
+		.nr_chunks = info->nr_chunks,
+		.chunk_bytes = info->chunk_bytes,
+		.ring_bytes = ring_bytes,
+		.live = makedev(info->live.major, info->live.minor),
+		.has_base = memcmp(info->base, no_base, sizeof(no_base)) != 0,
+	};
+	memcpy(channel->info.base, info->base, sizeof(channel->info.base));
+	if (info->chunk_bytes < TIDEMARK_CHUNK_BYTES_MIN ||
+	    info->chunk_bytes > TIDEMARK_CHUNK_BYTES_MAX ||
+	    (info->chunk_bytes & (info->chunk_bytes - 1)) ||
+	    info->nr_chunks !=
+		    (info->volume_bytes + info->chunk_bytes - 1) / info->chunk_bytes ||
+	    ring_bytes < TIDEMARK_RING_BYTES_MIN || ring_bytes > TIDEMARK_RING_BYTES_MAX ||
+	    (ring_bytes & (ring_bytes - 1)))
+		return failure_set(-EPROTO,
+				   "%s: what the module says of it makes no sense; this is "
+				   "a bug, please report it", channel->name);
+	return 0;
+}
+
+static int bind_channel(struct channel *channel, const struct attachment *attachment)
+{
 	struct tidemark_bind bind = {
 		.abi = TIDEMARK_ABI_VERSION,
 		.mapped = devno(attachment->mapped),
@@ -115,70 +143,138 @@ static int bind_channel(struct channel *channel, const struct attachment *attach
 
 	if (ioctl(channel->fd, TIDEMARK_IOC_BIND, &bind) < 0)
 		return bind_failure(errno, attachment, bind.abi);
-	channel->info = (struct channel_info){
-		.volume_bytes = bind.info.volume_bytes,
-		.start_sector = bind.info.start_sector,
-		.nr_chunks = bind.info.nr_chunks,
-		.chunk_bytes = bind.info.chunk_bytes,
-		.live = makedev(bind.info.live.major, bind.info.live.minor),
-		.has_base = memcmp(bind.info.base, no_base, sizeof(no_base)) != 0,
-	};
-	memcpy(channel->info.base, bind.info.base, sizeof(channel->info.base));
-	*ret_ring_bytes = bind.ring_bytes;
-	if (channel->info.chunk_bytes < TIDEMARK_CHUNK_BYTES_MIN ||
-	    channel->info.chunk_bytes > TIDEMARK_CHUNK_BYTES_MAX ||
-	    (channel->info.chunk_bytes & (channel->info.chunk_bytes - 1)) ||
-	    channel->info.nr_chunks !=
-		    (channel->info.volume_bytes + channel->info.chunk_bytes - 1) /
-			    channel->info.chunk_bytes ||
-	    bind.ring_bytes < TIDEMARK_RING_BYTES_MIN ||
-	    bind.ring_bytes > TIDEMARK_RING_BYTES_MAX ||
-	    (bind.ring_bytes & (bind.ring_bytes - 1)))
-		return failure_set(-EPROTO,
-				   "%s: what the module says of it makes no sense; this is "
-				   "a bug, please report it",
-				   attachment->name);
-	return 0;
+	return take_info(channel, &bind.info, bind.ring_bytes);
 }
 
-static int map_ring(struct channel *channel, uint32_t ring_bytes)
+static int map_failure(const struct channel *channel)
 {
+	return failure_set(-errno, "%s: cannot map the module's ring: %s", channel->name,
+			   strerror(errno));
+}
+
+static int map_consumer(struct channel *channel)
+{
+	channel->consumer = mmap(NULL, channel->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 channel->fd, 0);
+	return channel->consumer == MAP_FAILED ? map_failure(channel) : 0;
+}
+
+/* The module refuses any other size than the ring's. */
+static int map_ring(struct channel *channel)
+{
+	uint32_t ring_bytes = channel->info.ring_bytes;
 	size_t page = channel->page_bytes;
 
 	channel->data_bytes = 2 * (size_t)ring_bytes;
-	channel->consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, channel->fd, 0);
 	channel->producer = mmap(NULL, page, PROT_READ, MAP_SHARED, channel->fd, (off_t)page);
 	channel->data = mmap(NULL, channel->data_bytes, PROT_READ, MAP_SHARED, channel->fd,
 			     (off_t)(2 * page));
-	if (channel->consumer == MAP_FAILED || channel->producer == MAP_FAILED ||
-	    channel->data == MAP_FAILED)
-		return failure_set(-errno, "%s: cannot map the module's ring: %s", channel->name,
-				   strerror(errno));
+	if (channel->producer == MAP_FAILED || channel->data == MAP_FAILED)
+		return map_failure(channel);
 	ring_init(&channel->ring, channel->consumer, channel->producer, channel->data, ring_bytes);
 	return 0;
 }
 
+static struct channel *create(const struct attachment *attachment)
+{
+	struct channel *channel = calloc(1, sizeof(*channel));
+
+	if (!channel)
+		return NULL;
+	channel->fd = -1;
+	channel->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	snprintf(channel->name, sizeof(channel->name), "%s", attachment->name);
+	return channel;
+}
+
 int channel_open(const struct attachment *attachment, struct channel **ret_channel)
 {
-	CLEANUP(cleanup_channel) struct channel *channel = calloc(1, sizeof(*channel));
-	uint32_t ring_bytes = 0;
+	CLEANUP(cleanup_channel) struct channel *channel = create(attachment);
 	int r;
 
 	if (!channel)
 		return failure_set(-ENOMEM, "%s: out of memory", attachment->name);
-	channel->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	snprintf(channel->name, sizeof(channel->name), "%s", attachment->name);
 	r = channel->fd = open_node(attachment);
 	if (r >= 0)
-		r = bind_channel(channel, attachment, &ring_bytes);
+		r = bind_channel(channel, attachment);
 	if (r >= 0)
-		r = map_ring(channel, ring_bytes);
+		r = map_consumer(channel);
+	if (r >= 0)
+		r = map_ring(channel);
 	if (r < 0)
 		return r;
 	*ret_channel = channel;
 	channel = NULL;
 	return 0;
 }
+
+/* ---------------------------------------------------------------------- take over */
+
+/* Whoever keeps descriptors can mistake one for another. */
+static int check_node(const struct channel *channel)
+{
+	struct stat node, st;
+
+	if (stat(NODE, &node) < 0 || fstat(channel->fd, &st) < 0 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != node.st_rdev)
+		return failure_set(-ESTALE, "%s: what was kept is no channel", channel->name);
+	return 0;
+}
+
+/* There is one attachment of a range. */
+static int check_attachment(const struct channel *channel, const struct attachment *attachment)
+{
+	const struct channel_info *info = &channel->info;
+
+	if (info->live != attachment->live || info->start_sector != attachment->start_sector ||
+	    info->volume_bytes != attachment->nr_sectors * TIDEMARK_SECTOR_BYTES)
+		return failure_set(-ESTALE, "%s: what was kept is the channel of another "
+				   "attachment", channel->name);
+	return 0;
+}
+
+/* Only the agent knows how large its ring is. */
+static int take_bound(struct channel *channel, const struct attachment *attachment)
+{
+	struct tidemark_info info;
+	struct handover handover;
+	int r;
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0)
+		return failure_set(-errno, "%s: the attachment of before is gone", channel->name);
+	r = map_consumer(channel);
+	if (r == 0)
+		r = handover_claim(channel->consumer);
+	if (r == 0)
+		r = handover_read(channel->consumer, &handover);
+	if (r == 0)
+		r = take_info(channel, &info, handover.ring_bytes);
+	return r == 0 ? check_attachment(channel, attachment) : r;
+}
+
+int channel_take_over(const struct attachment *attachment, int fd, struct channel **ret_channel)
+{
+	CLEANUP(cleanup_channel) struct channel *channel = create(attachment);
+	int r;
+
+	if (!channel) {
+		close(fd);
+		return failure_set(-ENOMEM, "%s: out of memory", attachment->name);
+	}
+	channel->fd = fd;
+	r = check_node(channel);
+	if (r == 0)
+		r = take_bound(channel, attachment);
+	if (r == 0)
+		r = map_ring(channel);
+	if (r < 0)
+		return r;
+	*ret_channel = channel;
+	channel = NULL;
+	return 0;
+}
+
+/* -------------------------------------------------------------------------- calls */
 
 const struct channel_info *channel_info(const struct channel *channel)
 {
@@ -188,6 +284,11 @@ const struct channel_info *channel_info(const struct channel *channel)
 struct ring *channel_ring(struct channel *channel)
 {
 	return &channel->ring;
+}
+
+struct handover_page *channel_handover(struct channel *channel)
+{
+	return channel->consumer;
 }
 
 int channel_fd(const struct channel *channel)
@@ -350,4 +451,16 @@ int channel_abort(struct channel *channel, uint64_t epoch)
 	struct tidemark_end end = {.epoch = epoch, .how = TIDEMARK_END_ABORT};
 
 	return end_cut(channel, &end);
+}
+
+/* An open cut is of the epoch before the running one. */
+int channel_abort_any(struct channel *channel)
+{
+	struct tidemark_info info;
+	int r;
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0)
+		return call_failure(channel, "cannot ask for its state");
+	r = info.epoch > 1 ? channel_abort(channel, info.epoch - 1) : 0;
+	return r == -ENODATA ? 0 : r;
 }

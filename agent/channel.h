@@ -20,12 +20,14 @@
 #include <sys/types.h>
 
 struct channel;
+struct handover_page;
 
 struct channel_info {
 	uint64_t volume_bytes;
 	uint64_t start_sector;
 	uint64_t nr_chunks;
 	uint32_t chunk_bytes;
+	uint32_t ring_bytes;
 	dev_t live;
 	bool has_base;
 	uint8_t base[ATTACHMENT_BASE_BYTES];
@@ -50,11 +52,20 @@ enum channel_cut_stream {
 
 /** Errors: -EBUSY (another backup runs), -ENOPKG (no or another module), -EPERM. */
 int channel_open(const struct attachment *attachment, struct channel **ret_channel);
-/** Aborts a running cut. */
+/**
+ * Take over a channel that another process had bound, by a copy of its descriptor, which is
+ * closed with it, and in every case of an error. Nothing is consumed; the ring is yet to be
+ * resumed (ring.h). Errors: -ENODATA (no handover), -ESTALE (of another attachment), -EBUSY
+ * (that process lives).
+ */
+int channel_take_over(const struct attachment *attachment, int fd, struct channel **ret_channel);
+/** Aborts a running cut, but where somebody else has a copy of the descriptor. */
 void channel_close(struct channel *channel);
 
 const struct channel_info *channel_info(const struct channel *channel);
 struct ring *channel_ring(struct channel *channel);
+/** For the next agent of this channel. */
+struct handover_page *channel_handover(struct channel *channel);
 
 /** For poll(): POLLIN records, POLLPRI cut lost, POLLHUP attachment gone. */
 int channel_fd(const struct channel *channel);
@@ -101,5 +112,7 @@ int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chun
 int channel_commit(struct channel *channel, uint64_t epoch,
 		   const uint8_t base[ATTACHMENT_BASE_BYTES]);
 int channel_abort(struct channel *channel, uint64_t epoch);
+/** Whatever cut is open; none is no error. */
+int channel_abort_any(struct channel *channel);
 
 #endif

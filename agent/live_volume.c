@@ -91,19 +91,21 @@ static int check_chunk_size(const struct live_volume *v, const char *repository,
 			   wanted);
 }
 
-int live_volume_open(struct live_volume *v, const char *name, const char *repository,
-		     struct tmc_repo *repo, const struct block_tree *tree)
+static int find(struct live_volume *v, const char *name, const char *repository,
+		const struct block_tree *tree)
 {
 	int r = device_find(name, &v->attachment);
 
 	if (r == 0)
 		r = locate(v, tree);
-	if (r == 0)
-		r = repository_guard_check(tree, repository, &v->range, v->node);
-	if (r == 0)
-		r = channel_open(&v->attachment, &v->channel);
-	if (r < 0)
-		return r;
+	return r == 0 ? repository_guard_check(tree, repository, &v->range, v->node) : r;
+}
+
+static int open_behind_channel(struct live_volume *v, const char *repository,
+			       struct tmc_repo *repo, const struct block_tree *tree)
+{
+	int r;
+
 	v->info = channel_info(v->channel);
 	r = channel_check_device(v->channel);
 	if (r == 0)
@@ -111,6 +113,30 @@ int live_volume_open(struct live_volume *v, const char *name, const char *reposi
 	if (r == 0)
 		r = open_live(v);
 	return r == 0 ? describe(v, tree) : r;
+}
+
+int live_volume_open(struct live_volume *v, const char *name, const char *repository,
+		     struct tmc_repo *repo, const struct block_tree *tree)
+{
+	int r = find(v, name, repository, tree);
+
+	if (r == 0)
+		r = channel_open(&v->attachment, &v->channel);
+	return r == 0 ? open_behind_channel(v, repository, repo, tree) : r;
+}
+
+int live_volume_take_over(struct live_volume *v, int channel_fd, const char *name,
+			  const char *repository, struct tmc_repo *repo,
+			  const struct block_tree *tree)
+{
+	int r = find(v, name, repository, tree);
+
+	if (r < 0) {
+		close(channel_fd);
+		return r;
+	}
+	r = channel_take_over(&v->attachment, channel_fd, &v->channel);
+	return r == 0 ? open_behind_channel(v, repository, repo, tree) : r;
 }
 
 void live_volume_close(struct live_volume *v)

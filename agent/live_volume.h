@@ -31,6 +31,13 @@ struct live_volume {
  */
 int live_volume_open(struct live_volume *v, const char *name, const char *repository,
 		     struct tmc_repo *repo, const struct block_tree *tree);
+/**
+ * The same with a channel that another process had bound: see channel_take_over(), and its
+ * errors. The descriptor is taken in every case.
+ */
+int live_volume_take_over(struct live_volume *v, int channel_fd, const char *name,
+			  const char *repository, struct tmc_repo *repo,
+			  const struct block_tree *tree);
 void live_volume_close(struct live_volume *v);
 
 #endif

@@ -36,11 +36,16 @@ void protection_say(struct protection *p, enum protection_event event, const cha
 	p->say(p->settings, event, text);
 }
 
+static bool is_readable(int fd, int timeout_ms)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	return poll(&readable, 1, timeout_ms) > 0;
+}
+
 static bool is_to_stop(const struct protection *p, int timeout_ms)
 {
-	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
-
-	return poll(&stop, 1, timeout_ms) > 0;
+	return is_readable(p->stop_fd, timeout_ms);
 }
 
 int protection_check_stop(struct protection *p)
@@ -142,8 +147,7 @@ static int open_volume(struct protection *p)
 	r = block_tree_open_system(&tree);
 	if (r < 0)
 		return r;
-	r = live_volume_open(&p->live, attachment.name, p->settings->repository, p->journal_repo,
-			     &tree);
+	r = protection_open_live(p, &tree);
 	if (r < 0)
 		return r;
 	p->has_base = p->live.info->has_base;
@@ -182,7 +186,7 @@ static int find_last_seq(struct protection *p, uint64_t *ret_seq)
 	return 0;
 }
 
-static int start_recorder(struct protection *p)
+int protection_start_recorder(struct protection *p, const struct handover *handover)
 {
 	struct recorder_request request = {
 		.channel = p->live.channel,
@@ -191,9 +195,10 @@ static int start_recorder(struct protection *p)
 		.volume = &p->live.volume,
 		.rpo_ns = p->settings->rpo_ns,
 		.memory_bytes = p->settings->memory_bytes,
+		.handover = handover,
 	};
-	uint64_t last_seq;
-	int r = find_last_seq(p, &last_seq);
+	uint64_t last_seq = handover ? handover->seq : 0;
+	int r = handover ? 0 : find_last_seq(p, &last_seq);
 
 	request.first_seq = last_seq + 1;
 	return r < 0 ? r : recorder_start(&request, &p->recorder);
@@ -220,24 +225,37 @@ static int open_all(struct protection *p)
 	if (r < 0)
 		return catalog_failure(r);
 	r = open_volume(p);
-	if (r == 0)
-		r = start_recorder(p);
+	if (r == 0 && !p->recorder)
+		r = protection_start_recorder(p, NULL);
 	if (r == 0)
 		protection_show(p);
 	return r;
 }
 
-/* A failure that is noticed only now is not one that there was before. */
-static void close_all(struct protection *p)
+/* True: it had one, and everything that it had taken is durable. */
+static bool stop_recorder(struct protection *p)
+{
+	bool is_well = p->recorder && recorder_stop(p->recorder) == 0;
+
+	p->recorder = NULL;
+	return is_well;
+}
+
+/*
+ * A failure that is noticed only now is not one that there was before. A channel that was not
+ * opened yet is left where it is kept, for the next try.
+ */
+static void close_all(struct protection *p, bool is_orderly)
 {
 	char reason[1024];
 
 	snprintf(reason, sizeof(reason), "%s", failure_text());
 	protection_hide(p);
-	if (p->recorder)
-		recorder_stop(p->recorder);
-	p->recorder = NULL;
+	is_orderly = stop_recorder(p) && is_orderly && protection_is_handed_over(p);
+	if (p->live.channel && !is_orderly)
+		protection_drop_channel(p);
 	p->cut_epoch = 0;
+	p->stands = false;
 	p->promise = (struct protection_promise){0};
 	live_volume_close(&p->live);
 	if (p->journal_repo)
@@ -253,7 +271,7 @@ static int follow_stretches(struct protection *p)
 	int r;
 
 	do {
-		r = protection_begin_stretch(p);
+		r = p->stands ? 0 : protection_begin_stretch(p);
 		if (r == 0)
 			r = protection_follow(p);
 		if (r == 0 || r == -EAGAIN) {
@@ -274,9 +292,13 @@ static int protect(struct protection *p)
 	r = open_all(p);
 	if (r == 0)
 		r = follow_stretches(p);
-	if (r == -ECANCELED && p->recorder)
+	if (r == -ECANCELED && p->recorder) {
 		protection_settle(p);
-	close_all(p);
+		atomic_store(&p->has_settled, true);
+		while (!is_readable(p->leave_fd, -1))
+			; /* a signal */
+	}
+	close_all(p, r == -ECANCELED);
 	return r;
 }
 
@@ -306,6 +328,7 @@ static void *run(void *argument)
 		is_to_stop(p, pause_ms);
 		pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
 	}
+	atomic_store(&p->has_settled, true);
 	atomic_store(&p->has_ended, true);
 	return NULL;
 }
@@ -331,6 +354,8 @@ static void destroy(struct protection *p)
 {
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
+	if (p->leave_fd >= 0)
+		close(p->leave_fd);
 	free(p->settings);
 	free(p);
 }
@@ -350,7 +375,8 @@ int protection_start(const struct protection_settings *settings,
 	p->live.fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);
-	error = !p->settings ? ENOMEM : p->stop_fd < 0 ? errno :
+	p->leave_fd = eventfd(0, EFD_CLOEXEC);
+	error = !p->settings ? ENOMEM : p->stop_fd < 0 || p->leave_fd < 0 ? errno :
 				pthread_create(&p->thread, NULL, run, p);
 	if (error) {
 		destroy(p);
@@ -360,19 +386,35 @@ int protection_start(const struct protection_settings *settings,
 	return 0;
 }
 
-void protection_ask_to_stop(struct protection *p)
+static void raise_flag(int fd)
 {
 	uint64_t one = 1;
 
-	if (write(p->stop_fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: it is asked already */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return; /* only when the counter is full: it is up already */
+}
+
+void protection_ask_to_stop(struct protection *p)
+{
+	raise_flag(p->stop_fd);
+}
+
+void protection_let_go(struct protection *p)
+{
+	raise_flag(p->stop_fd);
+	raise_flag(p->leave_fd);
 }
 
 void protection_stop(struct protection *p)
 {
-	protection_ask_to_stop(p);
+	protection_let_go(p);
 	pthread_join(p->thread, NULL);
 	destroy(p);
+}
+
+bool protection_has_settled(const struct protection *p)
+{
+	return atomic_load(&p->has_settled);
 }
 
 bool protection_has_ended(const struct protection *p)

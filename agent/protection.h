@@ -10,6 +10,7 @@
 #define AGENT_PROTECTION_H
 
 #include "agent/catalog_failure.h"
+#include "agent/channel_store.h"
 #include "agent/live_volume.h"
 #include "agent/recorder.h"
 #include "agent/scan.h"
@@ -31,6 +32,7 @@ struct protection_settings {
 	uint64_t acknowledge_ns; /* between cuts that let the module forget */
 	uint64_t scan_bytes_per_second; /* 0: as fast as it goes */
 	size_t memory_bytes;
+	const struct channel_store *store; /* outlives the protection; NULL: none */
 };
 
 enum protection_state {
@@ -73,9 +75,16 @@ int protection_start(const struct protection_settings *settings,
 		     void (*say)(const struct protection_settings *settings,
 				 enum protection_event event, const char *text),
 		     struct protection **ret_protection);
-/** Ask it to end; then wait for it, with everything durable where that works, and free it. */
+/**
+ * Ask it to end. It goes on recording, so that nobody waits for the ring of one volume while
+ * the repository of another one is slow, until it is let go; then wait for it, with everything
+ * durable where that works, and free it. Each does what comes before it.
+ */
 void protection_ask_to_stop(struct protection *protection);
+void protection_let_go(struct protection *protection);
 void protection_stop(struct protection *protection);
+/** Little is left to make durable. */
+bool protection_has_settled(const struct protection *protection);
 /** There is nothing to wait for any more. */
 bool protection_has_ended(const struct protection *protection);
 
@@ -97,7 +106,8 @@ struct protection {
 		    const char *text);
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
-	atomic_bool has_ended;
+	int leave_fd; /* eventfd; readable once it is let go */
+	atomic_bool has_settled, has_ended;
 	pthread_mutex_t lock; /* status, shown; outside the recorder's */
 	struct protection_status status;
 	struct {
@@ -160,11 +170,25 @@ void protection_close_repo(struct protection *p);
  */
 int protection_find_base(struct protection *p, struct tmc_point *ret_point, bool *ret_has_point);
 
+/**
+ * Open the volume: with the channel of who was there before where that can be gone on with;
+ * p->recorder is set then, and the stretch stands. Errors: those of live_volume_open().
+ */
+int protection_open_live(struct protection *p, const struct block_tree *tree);
+/** handover: where it goes on; NULL: it waits for a stretch. */
+int protection_start_recorder(struct protection *p, const struct handover *handover);
+/** The channel is to outlive us. */
+void protection_keep_channel(struct protection *p);
+/** It is not. */
+void protection_drop_channel(struct protection *p);
+/** The recorder has ended, and whoever comes next can go on from there. */
+bool protection_is_handed_over(struct protection *p);
+
 /** From the cut that begins a stretch to its scan point. -EAGAIN: the stream ended meanwhile. */
 int protection_begin_stretch(struct protection *p);
 /** As long as the stretch lasts. 0: it has ended. */
 int protection_follow(struct protection *p);
-/** Let the module forget what is durable, before the channel is closed. */
+/** Let the module forget what is durable, before the channel is closed; no cut stays open. */
 void protection_settle(struct protection *p);
 
 /**
@@ -172,6 +196,9 @@ void protection_settle(struct protection *p);
  * again are unsettled).
  */
 int protection_make_point(struct protection *p, const struct recorder_status *recorder);
+
+/** When the next one is due, by the age of the latest that the volume has. */
+void protection_plan_point(struct protection *p);
 
 /**
  * Put exact points in the place of the volume's scan points, at the first instant that these

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Which image the module's dirty set is relative to: a point that this repository has, or
+ * Which image the module's dirty set is relative to: a point that this repository has (of which
+ * chunks may be missing: the part of a scan that came to no end, or what could not be read), or
  * the end of a stretch, which then becomes one. The base names a segment of that stretch;
  * later ones, or points, may be there, and are as good (docs/journal.md, "Crash order"), also
  * where it is not kept any more itself.
@@ -111,9 +112,6 @@ static int base_is_usable(struct protection *p, struct tmc_point *ret_point)
 		protection_say(p, PROTECTION_INFO, "%s; reading everything", failure_text());
 	else if (!fits(p, ret_point))
 		protection_say(p, PROTECTION_INFO, "holds another volume than before; reading everything");
-	else if (ret_point->unreadable_chunks)
-		protection_say(p, PROTECTION_INFO, "could not be read as a whole before; reading "
-			       "everything");
 	else
 		return 1;
 	return 0;

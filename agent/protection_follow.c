@@ -124,6 +124,7 @@ static int acknowledge_if_due(struct protection *p, const struct recorder_status
 /* The stream has ended; everything that it had is durable. */
 static void leave(struct protection *p, const struct recorder_status *recorder)
 {
+	p->stands = false;
 	protection_end_cut(p, cut_is_durable(p, recorder) ? &recorder->durable_segment : NULL);
 }
 
@@ -135,8 +136,9 @@ int protection_follow(struct protection *p)
 
 	protection_set_state(p, PROTECTION_STREAMING);
 	protection_say(p, PROTECTION_INFO, "protected: every write is kept");
+	protection_keep_channel(p);
+	recorder_hand_over(p->recorder);
 	p->next_cut_ns = now_ns + p->settings->acknowledge_ns;
-	p->next_point_ns = now_ns + p->settings->points_ns;
 	while (r == 0) {
 		r = protection_wait(p, LOOK_AGAIN_NS);
 		recorder_get_status(p->recorder, &recorder);
@@ -180,10 +182,8 @@ void protection_settle(struct protection *p)
 	struct recorder_status recorder;
 
 	recorder_get_status(p->recorder, &recorder);
-	if (recorder.state != RECORDER_RECORDING || !p->stands)
-		return;
-	if (p->cut_epoch && !settle_cut(p, end_ns))
-		return;
-	if (begin_cut(p) == 0)
+	if (recorder.state == RECORDER_RECORDING && p->stands &&
+	    (!p->cut_epoch || settle_cut(p, end_ns)) && begin_cut(p) == 0)
 		settle_cut(p, end_ns);
+	protection_end_cut(p, NULL);
 }

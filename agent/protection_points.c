@@ -30,6 +30,31 @@ static int keep(struct protection *p, uint64_t seq, struct tmc_point *ret_point)
 	return r < 0 ? catalog_failure(r) : 0;
 }
 
+static uint64_t age_of(const struct tmc_point *point)
+{
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+
+	return now_ns > point->cut_time_ns ? now_ns - point->cut_time_ns : 0;
+}
+
+/* Else a process that is often followed by another one would never make any. */
+void protection_plan_point(struct protection *p)
+{
+	uint64_t points_ns = p->settings->points_ns, age_ns = points_ns;
+	struct tmc_point point;
+
+	p->next_point_ns = clock_ns(CLOCK_MONOTONIC);
+	if (!points_ns || protection_open_repo(p) < 0)
+		return;
+	if (tmc_point_find(p->repo, "latest", p->live.volume.volume_id, &point) == 0) {
+		protection_note_point(p, &point, point.cut_time_ns);
+		age_ns = age_of(&point);
+	}
+	protection_close_repo(p);
+	if (age_ns < points_ns)
+		p->next_point_ns += points_ns - age_ns;
+}
+
 int protection_make_point(struct protection *p, const struct recorder_status *recorder)
 {
 	uint64_t checked_ns = clock_ns(CLOCK_REALTIME);

@@ -14,6 +14,7 @@
 #include "common/size_text.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOOK_AGAIN_NS 1000000000u
@@ -24,6 +25,8 @@ struct beginning {
 	struct tmc_point parent;
 	bool has_parent;
 	bool whole; /* everything is read, not only what the base lacks */
+	uint64_t *also; /* by chunk: what of the base nobody has read; NULL: nothing */
+	bool is_part; /* the scan has been stopped */
 	uint64_t nr_before; /* stretches of the recorder */
 	struct channel_cut cut;
 	struct tmc_backup *draft; /* NULL: none, or its point is made */
@@ -53,6 +56,32 @@ static int keep_on(void *context)
 	int r = protection_look(b->p);
 
 	return r < 0 ? r : check_stretch(b);
+}
+
+/* --------------------------------------------------------------------------- base */
+
+static int note_unread(void *context, uint64_t first_chunk, uint64_t nr_chunks)
+{
+	struct beginning *b = context;
+
+	for (uint64_t i = first_chunk; i < first_chunk + nr_chunks; i++)
+		b->also[i / 64] |= 1ull << i % 64;
+	return 0;
+}
+
+/* What is missing in the image that the dirty set is relative to is read like what is dirty. */
+static int find_unread(struct beginning *b)
+{
+	struct protection *p = b->p;
+	int r;
+
+	if (b->whole || !b->parent.unreadable_chunks)
+		return 0;
+	b->also = calloc((p->live.info->nr_chunks + 63) / 64, sizeof(*b->also));
+	if (!b->also)
+		return failure_set(-ENOMEM, "out of memory");
+	r = tmc_point_unreadable(p->repo, &b->parent, note_unread, b);
+	return r < 0 ? catalog_failure(r) : 0;
 }
 
 /* ---------------------------------------------------------------------------- cut */
@@ -119,10 +148,9 @@ static int begin_draft(struct beginning *b)
 	return r < 0 ? catalog_failure(r) : 0;
 }
 
-static void say_scan(struct beginning *b)
+static void say_scan(struct beginning *b, uint64_t bytes)
 {
 	struct protection *p = b->p;
-	uint64_t bytes = b->cut.frozen_chunks * p->live.info->chunk_bytes;
 	char size[SIZE_TEXT_BYTES];
 
 	{
@@ -131,7 +159,9 @@ static void say_scan(struct beginning *b)
 	}
 	protection_set_state(p, PROTECTION_SCANNING);
 	protection_say(p, PROTECTION_INFO, "streaming; reading %s, %s", size_text_format(bytes, size),
-		       b->whole ? "everything" : "what was written since the last segment");
+		       b->whole ? "everything" :
+		       b->also ? "what was not read yet, or written since" :
+				 "what was written since the last segment");
 }
 
 static int scan(struct beginning *b)
@@ -141,15 +171,21 @@ static int scan(struct beginning *b)
 		.channel = p->live.channel,
 		.source = {.fd = p->live.fd, .info = p->live.info},
 		.backup = b->draft,
+		.also = b->also,
 		.bytes_per_second = p->settings->scan_bytes_per_second,
 		.keep_on = keep_on,
 		.context = b,
 	};
+	uint64_t nr_chunks;
+	int r;
 
 	atomic_store(&p->scan.read_bytes, 0);
 	atomic_store(&p->scan.unreadable_chunks, 0);
-	say_scan(b);
-	return scan_run(&request, &p->scan);
+	r = scan_count(&request, &nr_chunks);
+	if (r < 0)
+		return r;
+	say_scan(b, nr_chunks * p->live.info->chunk_bytes);
+	return scan_run(&request, &p->scan, &b->is_part);
 }
 
 /*
@@ -191,7 +227,9 @@ static int commit_draft(struct beginning *b, struct tmc_point *ret_point)
 
 	recorder_get_status(p->recorder, &recorder);
 	moment = (struct tmc_moment){.stretch = recorder.stretch, .seq = recorder.first_seq};
-	if (b->settles_seq > moment.seq)
+	if (b->is_part)
+		moment.settles_seq = UINT64_MAX; /* no instant is made from it */
+	else if (b->settles_seq > moment.seq)
 		moment.settles_seq = b->settles_seq;
 	tmc_backup_set_moment(draft, &moment);
 	b->draft = NULL; /* commit takes it in every case */
@@ -214,7 +252,21 @@ static int make_scan_point(struct beginning *b)
 	recorder_get_status(p->recorder, &recorder);
 	r = protection_end_cut(p, &recorder.durable_segment);
 	p->stands = r == 0;
+	p->next_point_ns = clock_ns(CLOCK_MONOTONIC) + p->settings->points_ns;
 	return r;
+}
+
+/*
+ * Of a chunk that has been read, and has not been written to since the cut, the content is what
+ * it was at the cut: the image that the module is told to be relative to. The others are dirty,
+ * or missing in it.
+ */
+static void keep_part(struct beginning *b)
+{
+	struct tmc_point part;
+
+	if (commit_draft(b, &part) == 0 && protection_end_cut(b->p, &part.id) == 0)
+		protection_say(b->p, PROTECTION_INFO, "what was read so far is kept");
 }
 
 /* Keeps the sentence of what went wrong. */
@@ -223,6 +275,8 @@ static void give_up(struct beginning *b, int error)
 	char reason[1024];
 
 	snprintf(reason, sizeof(reason), "%s", failure_text());
+	if (b->is_part)
+		keep_part(b);
 	/* The catalog says why it gives no more buffers when it is asked to commit. */
 	if (error == -EPIPE && b->draft) {
 		struct tmc_point point;
@@ -250,6 +304,8 @@ int protection_begin_stretch(struct protection *p)
 	if (r >= 0)
 		r = begin_draft(&b);
 	if (r == 0)
+		r = find_unread(&b);
+	if (r == 0)
 		r = cut(&b);
 	if (r == 0)
 		r = scan(&b);
@@ -258,5 +314,6 @@ int protection_begin_stretch(struct protection *p)
 	if (r < 0)
 		give_up(&b, r);
 	protection_close_repo(p);
+	free(b.also);
 	return r == -EPIPE ? -EIO : r;
 }

@@ -17,6 +17,7 @@
 struct record_batch {
 	size_t bytes;
 	uint64_t last_seq; /* the module's, of all that was consumed by the end of this one */
+	uint64_t position; /* in the ring, behind it */
 	bool seal;         /* store what there is, behind these records */
 	bool ends;         /* the stream has ended behind these records */
 	uint8_t data[RECORD_BATCH_BYTES] __attribute__((aligned(8)));

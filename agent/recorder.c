@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "agent/recorder.h"
+#include "agent/channel.h"
 #include "agent/record_batch.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -74,6 +75,44 @@ void recorder_hurry(struct recorder *recorder)
 	ring_bell(recorder->wake_fd);
 }
 
+/* ---------------------------------------------------------------------- handover */
+
+void recorder_hand_over_locked(struct recorder *recorder)
+{
+	struct handover *taken = &recorder->taken;
+
+	if (!recorder->hands_over || taken->seq != recorder->status.durable_seq)
+		return;
+	taken->stretch = recorder->status.stretch;
+	taken->first_seq = recorder->status.first_seq;
+	taken->segment = recorder->status.durable_segment;
+	handover_write(channel_handover(recorder->request.channel), taken);
+}
+
+void recorder_hand_over(struct recorder *recorder)
+{
+	LOCK_SCOPE(&recorder->lock);
+	if (recorder->status.state != RECORDER_RECORDING)
+		return;
+	recorder->hands_over = true;
+	recorder_hand_over_locked(recorder);
+}
+
+/* What is the same in each one. */
+static void prepare_handover(struct recorder *recorder)
+{
+	const struct recorder_request *request = &recorder->request;
+	struct tmc_repo_info info;
+
+	tmc_repo_get_info(request->repo, &info);
+	recorder->taken.ring_bytes = channel_info(request->channel)->ring_bytes;
+	recorder->taken.repository = info.id;
+	memcpy(recorder->taken.volume_id, request->volume->volume_id,
+	       sizeof(recorder->taken.volume_id));
+}
+
+/* -------------------------------------------------------------------------- life */
+
 static int make_pool(struct recorder *recorder)
 {
 	size_t nr = recorder->request.memory_bytes / sizeof(struct record_batch);
@@ -103,6 +142,7 @@ static void destroy(struct recorder *recorder)
 	free(recorder->batches);
 	queue_destroy(recorder->empty);
 	queue_destroy(recorder->full);
+	tmc_journal_abort(recorder->continued);
 	if (recorder->wake_fd >= 0)
 		close(recorder->wake_fd);
 	if (recorder->event_fd >= 0)
@@ -128,6 +168,8 @@ static int start(struct recorder *recorder)
 
 	if (r == 0 && (recorder->wake_fd < 0 || recorder->event_fd < 0))
 		r = failure_set(-EMFILE, "eventfd: no descriptor");
+	if (r == 0 && recorder->request.handover)
+		r = recorder_continue(recorder);
 	if (r < 0)
 		return r;
 	r = threads_start_small(&recorder->keeper, recorder_keep, recorder);
@@ -153,6 +195,7 @@ int recorder_start(const struct recorder_request *request, struct recorder **ret
 	recorder->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	first_failure_init(&recorder->failure);
 	pthread_mutex_init(&recorder->lock, NULL);
+	prepare_handover(recorder);
 	r = start(recorder);
 	if (r < 0) {
 		destroy(recorder);

@@ -16,6 +16,7 @@
 
 #include "agent/backlog.h"
 #include "agent/chunk_read.h"
+#include "agent/handover.h"
 #include "common/first_failure.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ struct recorder_request {
 	uint64_t first_seq;    /* of the next record; above all earlier ones of the volume */
 	uint64_t rpo_ns;       /* a record is durable so soon */
 	size_t memory_bytes;   /* of records that are not yet in the journal */
+	const struct handover *handover; /* goes on from there; NULL: waits for a stretch */
 };
 
 enum recorder_state {
@@ -58,9 +60,19 @@ struct recorder_status {
 
 struct recorder;
 
+/**
+ * handover: the ring has been resumed there, and the status is that of its stretch. Errors of
+ * going on: those of tmc_journal_begin. Nothing was consumed then.
+ */
 int recorder_start(const struct recorder_request *request, struct recorder **ret_recorder);
 
-/** End: what is in the ring is kept and made durable, as far as that works. Frees it. */
+/** The stretch stands: as long as it lasts, who comes next can go on in it. */
+void recorder_hand_over(struct recorder *recorder);
+
+/**
+ * End: what is in the ring is kept and made durable, as far as that works, and handed over.
+ * Frees it.
+ */
 int recorder_stop(struct recorder *recorder);
 
 void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_status);
@@ -94,14 +106,22 @@ struct recorder {
 	atomic_bool stopping;
 	atomic_bool hurry;
 	struct first_failure failure;
-	pthread_mutex_t lock; /* status, backlog */
+	struct tmc_journal *continued; /* on its way to the keeper */
+	pthread_mutex_t lock; /* all below */
 	struct recorder_status status;
 	struct backlog backlog;
+	struct handover taken;  /* by the journal; a handover once it is durable */
+	bool hands_over;
 };
 
 void recorder_fail(struct recorder *recorder, int error);
 /** Tell whoever waits; after a change of the status. */
 void recorder_announce(struct recorder *recorder);
+
+/** Begin the journal where the handover of the request ends. Errors: those of the catalog. */
+int recorder_continue(struct recorder *recorder);
+/** What the journal has taken, if it is durable by now, is what the next process goes on from. */
+void recorder_hand_over_locked(struct recorder *recorder);
 
 void *recorder_drain(void *recorder);
 void *recorder_keep(void *recorder);

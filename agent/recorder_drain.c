@@ -61,6 +61,7 @@ static void finish_batch(struct drainer *drainer, struct record_batch *batch, bo
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 	batch->last_seq = ring_consumed_seq(drainer->ring);
+	batch->position = ring_consumed_position(drainer->ring);
 	if (batch->bytes && !drainer->unsealed_ns)
 		drainer->unsealed_ns = now_ns;
 	if (!more && drainer->streams && ring_stream_has_ended(drainer->ring)) {
@@ -126,6 +127,7 @@ void *recorder_drain(void *argument)
 	struct drainer drainer = {
 		.recorder = recorder,
 		.ring = channel_ring(recorder->request.channel),
+		.streams = recorder->request.handover != NULL,
 	};
 	int r = 0;
 

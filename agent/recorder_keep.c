@@ -12,6 +12,7 @@
  */
 #include "agent/recorder.h"
 #include "agent/catalog_failure.h"
+#include "agent/channel.h"
 #include "agent/record_batch.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
@@ -46,6 +47,7 @@ static void on_durable(void *context, const struct tmc_id *segment, uint64_t las
 		recorder->status.durable_segment = *segment;
 		recorder->status.durable_seq = last_seq;
 		backlog_drop(&recorder->backlog, last_seq);
+		recorder_hand_over_locked(recorder);
 	}
 	recorder_announce(recorder);
 }
@@ -81,16 +83,57 @@ static int begin_stretch(struct keeper *keeper)
 	return 0;
 }
 
-static int end_stretch(struct keeper *keeper)
+static int end_journal(struct keeper *keeper)
 {
-	struct recorder *recorder = keeper->recorder;
 	int r = keeper->journal ? tmc_journal_end(keeper->journal) : 0;
 
 	keeper->journal = NULL;
+	return r < 0 ? catalog_failure(r) : 0;
+}
+
+/* Nobody goes on in a stretch that has ended. */
+static int end_stretch(struct keeper *keeper)
+{
+	struct recorder *recorder = keeper->recorder;
+	int r = end_journal(keeper);
+
+	LOCK_SCOPE(&recorder->lock);
+	recorder->hands_over = false;
+	handover_erase(channel_handover(recorder->request.channel));
+	if (r == 0)
+		set_state_locked(recorder, RECORDER_IDLE);
+	return r;
+}
+
+int recorder_continue(struct recorder *recorder)
+{
+	const struct handover *handover = recorder->request.handover;
+	struct tmc_journal_options options = {
+		.first_seq = handover->seq + 1,
+		.stretch = handover->stretch,
+		.previous = handover->segment,
+		.durable = on_durable,
+		.context = recorder,
+	};
+	int r = tmc_journal_begin(recorder->request.repo, recorder->request.volume, &options,
+				  &recorder->continued);
+
 	if (r < 0)
 		return catalog_failure(r);
-	LOCK_SCOPE(&recorder->lock);
-	set_state_locked(recorder, RECORDER_IDLE);
+	if (handover->unsettled_until)
+		tmc_journal_settle(recorder->continued, UINT64_MAX);
+	recorder->status = (struct recorder_status){
+		.state = RECORDER_RECORDING,
+		.nr_stretches = 1,
+		.stretch = handover->stretch,
+		.first_seq = handover->first_seq,
+		.seq = handover->seq,
+		.module_seq = handover->module_seq,
+		.durable_seq = handover->seq,
+		.durable_segment = handover->segment,
+	};
+	recorder->taken = *handover;
+	recorder->hands_over = true;
 	return 0;
 }
 
@@ -304,6 +347,11 @@ static int take_batch(struct keeper *keeper, const struct record_batch *batch)
 		recorder->status.seq = keeper->seq;
 		recorder->status.module_seq = batch->last_seq;
 		recorder->status.nr_bytes += bytes;
+		recorder->taken.seq = keeper->seq;
+		recorder->taken.module_seq = batch->last_seq;
+		recorder->taken.position = batch->position;
+		recorder->taken.unsettled_until = keeper->unsettled_until;
+		recorder_hand_over_locked(recorder);
 	}
 	recorder_announce(recorder);
 	return 0;
@@ -314,12 +362,15 @@ void *recorder_keep(void *argument)
 	struct recorder *recorder = argument;
 	struct keeper keeper = {
 		.recorder = recorder,
-		.seq = recorder->request.first_seq - 1,
+		.journal = recorder->continued,
+		.seq = recorder->status.seq,
+		.unsettled_until = recorder->taken.unsettled_until,
 		.buffer = aligned_alloc(4096, TMC_RECORD_BYTES_MAX),
 	};
 	struct record_batch *batch;
 	int r = keeper.buffer ? 0 : failure_set(-ENOMEM, "out of memory");
 
+	recorder->continued = NULL;
 	if (r < 0)
 		recorder_fail(recorder, r);
 	while ((batch = queue_pop(recorder->full))) {
@@ -331,7 +382,7 @@ void *recorder_keep(void *argument)
 		queue_push(recorder->empty, batch);
 	}
 	if (r == 0) {
-		r = end_stretch(&keeper);
+		r = end_journal(&keeper);
 		if (r < 0)
 			recorder_fail(recorder, r);
 	}

@@ -27,6 +27,27 @@ void ring_init(struct ring *ring, struct tidemark_ring_consumer *consumer,
 	};
 }
 
+int ring_resume(struct ring *ring, uint64_t position, uint64_t last_seq)
+{
+	uint64_t consumed = __atomic_load_n(&ring->consumer->consumer_pos, __ATOMIC_ACQUIRE);
+	uint64_t produced = __atomic_load_n(&ring->producer->producer_pos, __ATOMIC_ACQUIRE);
+
+	if (consumed != position)
+		return failure_set(-ESTALE, "the process before had taken %" PRIu64 " bytes of "
+				   "records that it did not make durable", consumed - position);
+	if (position % TIDEMARK_RECORD_ALIGN || produced - position > ring->ring_bytes)
+		return failure_set(-ESTALE, "position %" PRIu64 " is not in the ring", position);
+	ring->position = position;
+	ring->next_seq = last_seq + 1;
+	if (__atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE) == TIDEMARK_STREAM_ON)
+		return 0;
+	if (__atomic_load_n(&ring->producer->stream_state, __ATOMIC_ACQUIRE) !=
+		    TIDEMARK_STREAM_BEHIND ||
+	    __atomic_load_n(&ring->producer->stream_last_seq, __ATOMIC_RELAXED) < last_seq)
+		return failure_set(-ESTALE, "no stream goes on there");
+	return 0;
+}
+
 static int nonsense(const struct ring *ring, const char *what, uint64_t value)
 {
 	return failure_set(-EPROTO, "ring of the module: %s %" PRIu64 " at position %" PRIu64
@@ -87,6 +108,11 @@ bool ring_cut_is_lost(const struct ring *ring)
 uint64_t ring_consumed_seq(const struct ring *ring)
 {
 	return ring->next_seq - 1;
+}
+
+uint64_t ring_consumed_position(const struct ring *ring)
+{
+	return ring->position;
 }
 
 bool ring_stream_is_on(const struct ring *ring)

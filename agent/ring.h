@@ -42,6 +42,12 @@ void ring_init(struct ring *ring, struct tidemark_ring_consumer *consumer,
 	       const struct tidemark_ring_producer *producer, const void *data,
 	       uint64_t ring_bytes);
 
+/**
+ * Go on where another process has left off, right behind the record last_seq, before anything
+ * is looked at. Errors: -ESTALE (more than that was consumed, or no stream goes on there).
+ */
+int ring_resume(struct ring *ring, uint64_t position, uint64_t last_seq);
+
 /** Look at the next record. 1: there is one, 0: none, -EPROTO: nonsense. */
 int ring_peek(struct ring *ring, struct ring_record *ret_record);
 
@@ -53,6 +59,8 @@ bool ring_cut_is_lost(const struct ring *ring);
 
 /** Of the record that was consumed last; 0: none. */
 uint64_t ring_consumed_seq(const struct ring *ring);
+/** Behind it. */
+uint64_t ring_consumed_position(const struct ring *ring);
 
 /**
  * Every write that was submitted by now has a record, and has had one since the stream began.

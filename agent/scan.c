@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/ioprio.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ struct scan {
 	struct frozen_cursor cursor;
 	uint64_t start_ns;
 	uint64_t paced_bytes; /* read since then */
+	bool is_stopped; /* by keep_on, behind a whole run */
 };
 
 static int rest_until(const struct scan *scan, uint64_t due_ns)
@@ -123,34 +125,81 @@ static int scan_one(struct scan *scan)
 	bytes = chunk_read_bytes(&scan->request->source, run.first_chunk, run.nr_chunks);
 	r = put_run(scan, &run, buffer);
 	atomic_fetch_add(&scan->progress->read_bytes, bytes);
-	if (r == 0)
-		r = pace(scan, bytes);
+	if (r < 0)
+		return r;
+	r = pace(scan, bytes);
+	scan->is_stopped = r < 0;
 	return r < 0 ? r : 1;
 }
 
-static int read_frozen(void *context, uint64_t first_chunk, uint64_t nr_chunks,
-		       uint64_t *ret_words)
+static int read_words(void *context, uint64_t first_chunk, uint64_t nr_chunks,
+		      uint64_t *ret_words)
 {
-	return channel_read_frozen(context, first_chunk, nr_chunks, ret_words);
+	const struct scan_request *request = context;
+	int r = channel_read_frozen(request->channel, first_chunk, nr_chunks, ret_words);
+
+	for (uint64_t i = 0; r == 0 && request->also && i < (nr_chunks + 63) / 64; i++)
+		ret_words[i] |= request->also[first_chunk / 64 + i];
+	return r;
 }
 
-int scan_run(const struct scan_request *request, struct scan_progress *progress)
+static void begin(const struct scan_request *request, struct frozen_cursor *cursor)
 {
-	CLEANUP_FREE struct scan *scan = calloc(1, sizeof(*scan));
 	const struct channel_info *info = request->source.info;
+
+	frozen_cursor_init(cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
+			   read_words, (void *)request);
+}
+
+int scan_count(const struct scan_request *request, uint64_t *ret_chunks)
+{
+	CLEANUP_FREE struct frozen_cursor *cursor = calloc(1, sizeof(*cursor));
+	struct frozen_run run;
 	int r = 1;
 
+	if (!cursor)
+		return failure_set(-ENOMEM, "out of memory");
+	begin(request, cursor);
+	while (r > 0)
+		r = frozen_cursor_next(cursor, &run);
+	*ret_chunks = cursor->seen_chunks;
+	return r;
+}
+
+/* Keeps the sentence of what stopped it. */
+static bool put_rest(struct scan *scan)
+{
+	struct frozen_run run;
+	char reason[512];
+	int r;
+
+	snprintf(reason, sizeof(reason), "%s", failure_text());
+	while ((r = frozen_cursor_next(&scan->cursor, &run)) > 0)
+		if (tmc_backup_put_unreadable(scan->request->backup, run.first_chunk,
+					      run.nr_chunks) < 0)
+			return false;
+	failure_set(-ECANCELED, "%s", reason);
+	return r == 0;
+}
+
+int scan_run(const struct scan_request *request, struct scan_progress *progress,
+	     bool *ret_is_part)
+{
+	CLEANUP_FREE struct scan *scan = calloc(1, sizeof(*scan));
+	int r = 1;
+
+	*ret_is_part = false;
 	if (!scan)
 		return failure_set(-ENOMEM, "out of memory");
 	scan->request = request;
 	scan->progress = progress;
 	scan->start_ns = clock_ns(CLOCK_MONOTONIC);
-	frozen_cursor_init(&scan->cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
-			   read_frozen, request->channel);
+	begin(request, &scan->cursor);
 	/* Where the scheduler knows of it, and only for this thread. */
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	while (r > 0)
 		r = scan_one(scan);
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+	*ret_is_part = scan->is_stopped && put_rest(scan);
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "catalog/codec.h"
 #include "catalog/object.h"
 #include "catalog/repo.h"
+#include "catalog/segment.h"
 #include "catalog/session.h"
 #include "catalog/segment_proof.h"
 #include "common/cleanup.h"
@@ -253,6 +254,14 @@ static int check_volume(const struct tmc_volume *volume)
 	return 0;
 }
 
+/* After this look nobody else appends there: invariant 2. */
+static int check_stretch(struct tmc_repo *repo, const struct tmc_volume *volume,
+			 const struct tmc_journal_options *options)
+{
+	return options->stretch ? tmc_segment_check_end(repo, volume->volume_id, options->stretch,
+							options->first_seq, &options->previous) : 0;
+}
+
 static void destroy(struct tmc_journal *journal)
 {
 	if (journal->thread_runs) {
@@ -345,6 +354,8 @@ int tmc_journal_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 
 	if (!ret)
 		ret = tmc_keys_check(repo->keys);
+	if (!ret)
+		ret = check_stretch(repo, volume, options);
 	if (ret < 0)
 		return ret;
 	journal = calloc(1, sizeof(*journal));
@@ -354,6 +365,8 @@ int tmc_journal_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 	journal->options = *options;
 	journal->volume_bytes = volume->volume_bytes;
 	journal->next_seq = options->first_seq;
+	journal->stretch = options->stretch;
+	journal->previous = options->previous;
 	journal->codec.compression = repo->compression;
 	first_failure_init(&journal->failure);
 	put_string(journal, 1, volume->volume_id);

@@ -25,6 +25,14 @@ uint64_t tmc_segment_id_seq(const struct tmc_id *id);
 int tmc_segment_look(struct tmc_repo *repo, const struct tmc_id *id,
 		     struct tmc_segment *ret_segment, char ret_volume_id[TMC_TEXT_BYTES]);
 
+/**
+ * Can a stretch of the volume go on with record next_seq behind this segment? Proves its
+ * table. Errors: -ENOENT, -EBADMSG, -ESTALE (no: it is another volume's or stretch's, ends
+ * elsewhere, or another one follows).
+ */
+int tmc_segment_check_end(struct tmc_repo *repo, const char *volume_id, uint64_t stretch,
+			  uint64_t next_seq, const struct tmc_id *id);
+
 /** Errors: -ENOENT, -EBADMSG, -ENOKEY. */
 int tmc_segment_open(struct tmc_repo *repo, const struct tmc_id *id,
 		     struct tmc_segment_reader **ret_reader);

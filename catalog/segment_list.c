@@ -147,6 +147,41 @@ int tmc_segment_last_seq(struct tmc_repo *repo, const char *volume_id, uint64_t 
 	return ret;
 }
 
+/* Damaged dooms list something, and that may be the segment. */
+static int check_is_last(struct tmc_repo *repo, const struct tmc_id *id)
+{
+	CLEANUP_FREE struct tmc_id *ids = NULL;
+	bool is_there = false;
+	size_t nr = 0;
+	int ret = list_ids(repo, &ids, &nr);
+
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < nr; i++) {
+		is_there |= tmc_id_equal(&ids[i], id);
+		if (tmc_segment_id_stretch(&ids[i]) == tmc_segment_id_stretch(id) &&
+		    tmc_segment_id_seq(&ids[i]) >= tmc_segment_id_seq(id) &&
+		    !tmc_id_equal(&ids[i], id))
+			return failure_set(-ESTALE, "the stretch has a later segment");
+	}
+	return is_there ? 0 : failure_set(-ENOENT, "the segment is not there any more");
+}
+
+int tmc_segment_check_end(struct tmc_repo *repo, const char *volume_id, uint64_t stretch,
+			  uint64_t next_seq, const struct tmc_id *id)
+{
+	char found_id[TMC_TEXT_BYTES];
+	struct tmc_segment segment;
+	int ret = tmc_segment_look(repo, id, &segment, found_id);
+
+	if (ret < 0)
+		return ret;
+	if (segment.stretch != stretch || segment.last_seq != next_seq - 1 ||
+	    strcmp(found_id, volume_id) != 0)
+		return failure_set(-ESTALE, "the segment is not the one that was left off at");
+	return check_is_last(repo, id);
+}
+
 static void close_cleanup(struct tmc_segment_reader **reader)
 {
 	tmc_segment_close(*reader);

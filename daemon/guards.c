@@ -21,6 +21,49 @@ static void say(const struct protection_settings *settings, enum protection_even
 		settings->name, "%s", text);
 }
 
+/* ------------------------------------------------------------------------- stop */
+
+static void for_each(struct guards *guards, void (*act)(struct protection *protection))
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i])
+			act(guards->protections[i]);
+}
+
+static bool each_of(const struct guards *guards, bool (*is)(const struct protection *protection))
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i] && !is(guards->protections[i]))
+			return false;
+	return true;
+}
+
+/* What is to be durable can take a while to become so. */
+static void wait_until_each(struct guards *guards,
+			    bool (*is)(const struct protection *protection))
+{
+	struct timespec nap = {.tv_nsec = 20000000};
+
+	for (unsigned int n = 0; !each_of(guards, is); n++) {
+		if (guards->waits && n % 50 == 0)
+			guards->waits();
+		nanosleep(&nap, NULL);
+	}
+}
+
+/* Together, so that nobody's ring fills while others have more to do. */
+static void stop_all(struct guards *guards)
+{
+	for_each(guards, protection_ask_to_stop);
+	wait_until_each(guards, protection_has_settled);
+	for_each(guards, protection_let_go);
+	wait_until_each(guards, protection_has_ended);
+	for_each(guards, protection_stop);
+	free(guards->protections);
+	config_clear(&guards->config);
+	guards->protections = NULL;
+}
+
 /* ------------------------------------------------------------------------ adopt */
 
 /* Takes over the protection of a volume that stays as it is. */
@@ -41,13 +84,24 @@ static void start(struct guards *guards, size_t nth)
 {
 	struct protection_settings *settings = &guards->config.volumes[nth];
 
+	settings->store = &guards->channels;
 	if (protection_start(settings, say, &guards->protections[nth]) < 0)
 		log_say(LOG_PRIORITY_ERROR, settings->name, "%s", failure_text());
 }
 
+static bool is_volume(void *context, const char *name)
+{
+	const struct config *config = context;
+
+	for (size_t i = 0; i < config->nr_volumes; i++)
+		if (strcmp(config->volumes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 void guards_adopt(struct guards *guards, struct config *config)
 {
-	struct guards next = {.waits = guards->waits, .config = *config};
+	struct guards next = {.config = *config};
 	bool *stays = calloc(config->nr_volumes, sizeof(*stays));
 
 	next.protections = calloc(config->nr_volumes, sizeof(*next.protections));
@@ -60,38 +114,27 @@ void guards_adopt(struct guards *guards, struct config *config)
 	}
 	for (size_t i = 0; i < next.config.nr_volumes; i++)
 		stays[i] = take_over(guards, &next, i);
-	guards_stop(guards); /* whatever has not been taken over */
-	for (size_t i = 0; i < next.config.nr_volumes; i++)
+	stop_all(guards); /* whatever has not been taken over */
+	fd_store_sweep(&guards->fds, is_volume, config);
+	guards->config = next.config;
+	guards->protections = next.protections;
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
 		if (!stays[i])
-			start(&next, i);
+			start(guards, i);
 	free(stays);
-	*guards = next;
 }
 
-/* What is durable then can take a while to become so. */
-static void stop(struct guards *guards, struct protection *protection)
+void guards_init(struct guards *guards, void (*waits)(void))
 {
-	struct timespec nap = {.tv_nsec = 20000000};
-
-	for (unsigned int n = 0; !protection_has_ended(protection); n++) {
-		if (guards->waits && n % 50 == 0)
-			guards->waits();
-		nanosleep(&nap, NULL);
-	}
-	protection_stop(protection);
+	*guards = (struct guards){.waits = waits};
+	fd_store_init(&guards->fds);
+	guards->channels = fd_store_channels(&guards->fds);
 }
 
-void guards_stop(struct guards *guards)
+void guards_exit(struct guards *guards)
 {
-	for (size_t i = 0; i < guards->config.nr_volumes; i++)
-		if (guards->protections[i])
-			protection_ask_to_stop(guards->protections[i]);
-	for (size_t i = 0; i < guards->config.nr_volumes; i++)
-		if (guards->protections[i])
-			stop(guards, guards->protections[i]);
-	free(guards->protections);
-	config_clear(&guards->config);
-	*guards = (struct guards){.waits = guards->waits};
+	stop_all(guards);
+	fd_store_exit(&guards->fds);
 }
 
 /* ----------------------------------------------------------------------- status */

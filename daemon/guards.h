@@ -8,14 +8,20 @@
 #define DAEMON_GUARDS_H
 
 #include "daemon/config.h"
+#include "daemon/fd_store.h"
 
 #include <json-c/json.h>
 
 struct guards {
 	void (*waits)(void); /* called every second while others have to end; or NULL */
+	struct fd_store fds; /* where channels outlive protections */
+	struct channel_store channels; /* of it */
 	struct config config;
 	struct protection **protections; /* one for each volume of it; NULL: could not start */
 };
+
+/** Once, before anything else; fds and channels stay where they are. */
+void guards_init(struct guards *guards, void (*waits)(void));
 
 /**
  * Protect what this config says, and nothing else: volumes of which it says the same as
@@ -23,8 +29,8 @@ struct guards {
  */
 void guards_adopt(struct guards *guards, struct config *config);
 
-/** End all of them, durably. */
-void guards_stop(struct guards *guards);
+/** End all of them, durably, and let the next process take their channels over. */
+void guards_exit(struct guards *guards);
 
 /** What control answers to "status"; members keep their names and meanings. */
 struct json_object *guards_to_json(struct guards *guards);

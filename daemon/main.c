@@ -214,13 +214,14 @@ static enum exit_status run(struct daemon *daemon, struct config *config)
 	unlock_hand_on();
 	daemon->exposition.render = render;
 	daemon->exposition.context = daemon;
+	guards_init(&daemon->guards, keep_alive);
 	adopt(daemon, config);
 	sd_notify(0, "READY=1");
 	serve(daemon);
 	exposition_end(&daemon->exposition);
 	sd_notify(0, "STOPPING=1\nSTATUS=making everything durable");
 	jobs_stop(&daemon->jobs);
-	guards_stop(&daemon->guards);
+	guards_exit(&daemon->guards);
 	unlink(daemon->control_path);
 	return EXIT_STATUS_OK;
 }
@@ -235,7 +236,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	struct daemon daemon = {.config_path = CONFIG_PATH, .control_path = CONTROL_PATH,
-				.guards.waits = keep_alive, .jobs.waits = keep_alive};
+				.jobs.waits = keep_alive};
 	enum exit_status status_now = unlock_init(&argc, argv);
 	bool check = false;
 	struct config config;

@@ -210,6 +210,7 @@ struct tmc_volume {
  * The place of a point in its volume's journal. settles_seq 0: the point is the volume
  * after record seq. Else it is a scan (docs/journal.md): it counts only together with
  * the records behind seq up to settles_seq at least, and is never restored by itself.
+ * UINT64_MAX: a part of a scan, which only another scan goes on from.
  */
 struct tmc_moment {
 	uint64_t stretch; /**< 0: none */
@@ -414,6 +415,15 @@ int tmc_point_diff(struct tmc_repo *repo, const struct tmc_point *a, const struc
 		   int (*range)(void *context, uint64_t offset, uint64_t bytes), void *context,
 		   uint64_t *ret_bytes);
 
+/**
+ * The chunks of a point that were marked with tmc_backup_put_unreadable, of a scan as well, as
+ * ranges in ascending order. A negative return value of range() stops, and is returned.
+ * Errors: -ENOENT, -EBADMSG.
+ */
+int tmc_point_unreadable(struct tmc_repo *repo, const struct tmc_point *point,
+			 int (*range)(void *context, uint64_t first_chunk, uint64_t nr_chunks),
+			 void *context);
+
 /* ------------------------------------------------------------------- journal */
 
 /**
@@ -453,6 +463,8 @@ struct tmc_journal;
 
 struct tmc_journal_options {
 	uint64_t first_seq; /**< of the first record; above every earlier one of the volume */
+	uint64_t stretch; /**< 0: a new one; else goes on in this one, whose writer has ended, ... */
+	struct tmc_id previous; /**< ... behind its last segment, which this one is */
 	/**
 	 * Called in a thread of the library when a segment is durable: its name, for the
 	 * module's base, and its last record. NULL: none.
@@ -462,8 +474,10 @@ struct tmc_journal_options {
 };
 
 /**
- * Begin a stretch; ended by tmc_journal_end. Nothing is visible before the first segment is
- * sealed. Errors: -EINVAL.
+ * Begin a stretch, or go on in one; ended by tmc_journal_end. Nothing is visible before the
+ * first segment is sealed. Errors: -EINVAL; of going on: -ENOENT (previous is not there),
+ * -ESTALE (it is not of this volume and stretch, does not end before first_seq, or is not the
+ * last one), -EBADMSG.
  */
 int tmc_journal_begin(struct tmc_repo *repo, const struct tmc_volume *volume,
 		      const struct tmc_journal_options *options, struct tmc_journal **ret_journal);

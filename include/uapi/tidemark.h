@@ -321,6 +321,10 @@ struct tidemark_end {
  * room. A value that goes backwards, beyond producer_pos, or that is not a multiple of
  * TIDEMARK_RECORD_ALIGN makes the ring unusable: the running cut is lost and the
  * stream behind, and so is each one until the channel is closed.
+ *
+ * The rest of the consumer's page is the agent's: zero after BIND, never read by the module,
+ * and there as long as the channel is. Who gets a copy of the descriptor finds there what the
+ * agent before left.
  */
 struct tidemark_ring_consumer {
 	__u64 consumer_pos;

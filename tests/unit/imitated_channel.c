@@ -39,9 +39,27 @@ static uint8_t *map_twice(size_t bytes)
 	return data;
 }
 
-int channel_open(const struct attachment *attachment, struct channel **ret_channel)
+static void take_up_locked(struct channel *channel)
 {
 	static const uint8_t none[MODULE_BASE_BYTES];
+	struct module *module = channel->module;
+
+	channel->info = (struct channel_info){
+		.volume_bytes = module->options.volume_bytes,
+		.start_sector = IMITATED_START_SECTOR,
+		.nr_chunks = module->nr_chunks,
+		.chunk_bytes = module->options.chunk_bytes,
+		.ring_bytes = module->options.ring_bytes,
+		.has_base = memcmp(module->base, none, sizeof(none)) != 0,
+	};
+	memcpy(channel->info.base, module->base, sizeof(module->base));
+	ring_init(&channel->ring, &channel->page.consumer, &channel->producer, channel->data,
+		  module->options.ring_bytes);
+	channel->is_open = true;
+}
+
+int channel_open(const struct attachment *attachment, struct channel **ret_channel)
+{
 	struct module *module = imitated_find(attachment->name);
 	struct channel *channel = calloc(1, sizeof(*channel));
 	size_t ring_bytes = module->options.ring_bytes;
@@ -52,16 +70,7 @@ int channel_open(const struct attachment *attachment, struct channel **ret_chann
 	channel->module = module;
 	channel->data = map_twice(ring_bytes);
 	channel->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ring_init(&channel->ring, &channel->consumer, &channel->producer, channel->data,
-		  ring_bytes);
-	channel->info = (struct channel_info){
-		.volume_bytes = module->options.volume_bytes,
-		.start_sector = IMITATED_START_SECTOR,
-		.nr_chunks = module->nr_chunks,
-		.chunk_bytes = module->options.chunk_bytes,
-		.has_base = memcmp(module->base, none, sizeof(none)) != 0,
-	};
-	memcpy(channel->info.base, module->base, sizeof(module->base));
+	take_up_locked(channel);
 	module->channel = channel;
 	module->nr_channels++;
 	*ret_channel = channel;
@@ -86,16 +95,84 @@ static bool try_to_leave(struct module *module, const struct channel *channel)
 	return true;
 }
 
-void channel_close(struct channel *channel)
+/* False: there is another copy. */
+static bool leave(struct channel *channel)
 {
-	if (!channel)
-		return;
+	LOCK_SCOPE(&channel->module->lock);
+	channel->is_open = false;
+	return !channel->is_kept;
+}
+
+static void destroy(struct channel *channel)
+{
 	/* For writers that copy their payloads. */
 	while (!try_to_leave(channel->module, channel))
 		usleep(100);
 	munmap(channel->data, 2 * (size_t)channel->module->options.ring_bytes);
 	close(channel->event_fd);
 	free(channel);
+}
+
+void channel_close(struct channel *channel)
+{
+	if (channel && leave(channel))
+		destroy(channel);
+}
+
+int channel_take_over(const struct attachment *attachment, int fd, struct channel **ret_channel)
+{
+	struct channel *channel = imitated_channel_of(fd);
+	struct handover handover;
+	int r;
+
+	if (!channel) {
+		close(fd);
+		return failure_set(-ESTALE, "%s: no channel", attachment->name);
+	}
+	r = handover_claim(&channel->page);
+	if (r == 0)
+		r = handover_read(&channel->page, &handover);
+	if (r == 0)
+		r = gone(channel);
+	if (r < 0)
+		return r;
+	LOCK_SCOPE(&channel->module->lock);
+	take_up_locked(channel);
+	*ret_channel = channel;
+	return 0;
+}
+
+int module_keep_channel(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	if (!module->channel)
+		return -1;
+	module->channel->is_kept = true;
+	return module->channel->event_fd;
+}
+
+/* The channel that nobody has any more; NULL: it is open, or not there. */
+static struct channel *give_back(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	if (!module->channel)
+		return NULL;
+	module->channel->is_kept = false;
+	return module->channel->is_open ? NULL : module->channel;
+}
+
+void module_give_channel_back(struct module *module)
+{
+	struct channel *channel = give_back(module);
+
+	if (channel)
+		destroy(channel);
+}
+
+struct handover_page *module_page(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	return module->channel ? &module->channel->page : NULL;
 }
 
 const struct channel_info *channel_info(const struct channel *channel)
@@ -108,9 +185,20 @@ struct ring *channel_ring(struct channel *channel)
 	return &channel->ring;
 }
 
+struct handover_page *channel_handover(struct channel *channel)
+{
+	return &channel->page;
+}
+
 int channel_fd(const struct channel *channel)
 {
 	return channel->event_fd;
+}
+
+struct channel *module_channel(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	return module->channel;
 }
 
 int channel_check_device(struct channel *channel)
@@ -274,6 +362,13 @@ int channel_abort(struct channel *channel, uint64_t epoch)
 	return r;
 }
 
+int channel_abort_any(struct channel *channel)
+{
+	LOCK_SCOPE(&channel->module->lock);
+	abort_locked(channel->module);
+	return gone(channel);
+}
+
 /* ----------------------------------------------------------------------- device */
 
 int device_find(const char *name_or_path, struct attachment *ret_attachment)
@@ -324,15 +419,8 @@ int device_allow_stream(const struct attachment *attachment)
 	return 0;
 }
 
-int live_volume_open(struct live_volume *v, const char *name, const char *repository,
-		     struct tmc_repo *repo, const struct block_tree *tree)
+static int describe_live(struct live_volume *v, const char *name)
 {
-	int r = device_find(name, &v->attachment);
-
-	if (r == 0)
-		r = channel_open(&v->attachment, &v->channel);
-	if (r < 0)
-		return r;
 	v->info = channel_info(v->channel);
 	v->fd = dup(v->channel->module->fd);
 	v->volume = (struct tmc_volume){.volume_bytes = v->info->volume_bytes};
@@ -340,6 +428,27 @@ int live_volume_open(struct live_volume *v, const char *name, const char *reposi
 	snprintf(v->volume.volume_id, sizeof(v->volume.volume_id), "%s", name);
 	snprintf(v->volume.name, sizeof(v->volume.name), "%s", name);
 	return 0;
+}
+
+int live_volume_open(struct live_volume *v, const char *name, const char *repository,
+		     struct tmc_repo *repo, const struct block_tree *tree)
+{
+	int r = device_find(name, &v->attachment);
+
+	if (r == 0)
+		r = channel_open(&v->attachment, &v->channel);
+	return r < 0 ? r : describe_live(v, name);
+}
+
+int live_volume_take_over(struct live_volume *v, int channel_fd, const char *name,
+			  const char *repository, struct tmc_repo *repo,
+			  const struct block_tree *tree)
+{
+	int r = device_find(name, &v->attachment);
+
+	if (r == 0)
+		r = channel_take_over(&v->attachment, channel_fd, &v->channel);
+	return r < 0 ? r : describe_live(v, name);
 }
 
 void live_volume_close(struct live_volume *v)

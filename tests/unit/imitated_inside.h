@@ -11,6 +11,8 @@
 
 #include "imitated_module.h"
 
+#include "agent/handover.h"
+
 #include <pthread.h>
 #include <uapi/tidemark.h>
 
@@ -29,7 +31,7 @@ struct imitated_slot {
 struct channel {
 	struct module *module;
 	struct channel_info info;
-	struct tidemark_ring_consumer consumer;
+	struct handover_page page;
 	struct tidemark_ring_producer producer;
 	uint8_t *data; /* twice in a row */
 	struct ring ring;
@@ -38,6 +40,8 @@ struct channel {
 	struct imitated_slot slots[IMITATED_NR_SLOTS];
 	uint64_t first_slot, end_slot;
 	bool gone, quiet;
+	bool is_open; /* some agent has it */
+	bool is_kept; /* somebody else has a copy of its descriptor */
 };
 
 struct module {

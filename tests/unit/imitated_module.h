@@ -71,6 +71,17 @@ enum module_fault {
 };
 void module_break(struct module *module, enum module_fault fault);
 
+/*
+ * Somebody has a copy of the channel's descriptor, which goes on where its agent closes it: the
+ * descriptor, -1: there is no channel. Then he has none any more.
+ */
+int module_keep_channel(struct module *module);
+void module_give_channel_back(struct module *module);
+/* The ring's consumer page; NULL: there is no channel. */
+struct handover_page;
+struct handover_page *module_page(struct module *module);
+struct channel *module_channel(struct module *module);
+
 /* The stream is behind, as if a write had found no room. */
 void module_lose_stream(struct module *module);
 

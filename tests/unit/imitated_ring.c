@@ -49,7 +49,7 @@ uint8_t *imitated_reserve_locked(struct channel *channel, const struct tidemark_
 {
 	struct tidemark_record header = *record;
 	uint64_t ring_bytes = channel->module->options.ring_bytes;
-	uint64_t consumed = __atomic_load_n(&channel->consumer.consumer_pos, __ATOMIC_ACQUIRE);
+	uint64_t consumed = __atomic_load_n(&channel->page.consumer.consumer_pos, __ATOMIC_ACQUIRE);
 	uint8_t *at = channel->data + channel->reserved % ring_bytes;
 
 	if (!header.record_bytes)
@@ -112,7 +112,7 @@ static short events_of(struct channel *channel)
 	short events = 0;
 
 	LOCK_SCOPE(&channel->module->lock);
-	consumed = __atomic_load_n(&channel->consumer.consumer_pos, __ATOMIC_ACQUIRE);
+	consumed = __atomic_load_n(&channel->page.consumer.consumer_pos, __ATOMIC_ACQUIRE);
 	if (read(channel->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		imitated_die("eventfd");
 	if (channel->published != consumed && !channel->quiet)

@@ -83,19 +83,52 @@ static struct tmc_volume life_volume(void)
 	return model_volume(&geometry);
 }
 
-void life_add_stretch(struct life *life, unsigned int nr_segments)
+static void write_segments(struct life *life, const struct tmc_journal_options *options,
+			   unsigned int nr_segments)
 {
 	const struct tmc_volume volume = life_volume();
-	const struct tmc_journal_options options = { .first_seq = life->nr + 1 };
 	struct tmc_journal *journal;
 
-	assert_success(tmc_journal_begin(life->repo, &volume, &options, &journal));
+	assert_success(tmc_journal_begin(life->repo, &volume, options, &journal));
 	for (unsigned int i = 0; i < nr_segments * LIFE_SEGMENT; i++) {
-		write_record(life, journal, !i);
+		write_record(life, journal, !i && !options->stretch);
 		if (i % LIFE_SEGMENT == LIFE_SEGMENT - 1)
 			assert_success(tmc_journal_seal(journal));
 	}
 	assert_success(tmc_journal_end(journal));
+}
+
+void life_add_stretch(struct life *life, unsigned int nr_segments)
+{
+	const struct tmc_journal_options options = { .first_seq = life->nr + 1 };
+
+	write_segments(life, &options, nr_segments);
+}
+
+struct tmc_id life_last_segment(struct life *life)
+{
+	struct tmc_segment *segments;
+	struct tmc_id id = { 0 };
+	size_t nr;
+
+	assert_success(tmc_segment_list(life->repo, "test-volume", &segments, &nr));
+	for (size_t i = 0; i < nr; i++)
+		if (segments[i].last_seq == life->nr)
+			id = segments[i].id;
+	free(segments);
+	return id;
+}
+
+void life_continue_stretch(struct life *life, unsigned int nr_segments)
+{
+	const struct tmc_journal_options options = {
+		.first_seq = life->nr + 1,
+		.stretch = life->stretches[life->nr],
+		.previous = life_last_segment(life),
+	};
+
+	life_reopen(life);
+	write_segments(life, &options, nr_segments);
 }
 
 /* ------------------------------------------------------------------------ points */

@@ -40,6 +40,11 @@ uint32_t life_draw(struct life *life, uint32_t below);
 /** So many segments of LIFE_SEGMENT records each, the first of which is a cut. */
 void life_add_stretch(struct life *life, unsigned int nr_segments);
 
+/** As many more of the latest stretch, by another process. */
+void life_continue_stretch(struct life *life, unsigned int nr_segments);
+/** Of all records so far. */
+struct tmc_id life_last_segment(struct life *life);
+
 /** A point at seq; settles_seq 0: exact. */
 const struct tmc_point *life_add_point(struct life *life, uint64_t seq, uint64_t settles_seq);
 void life_forget(struct life *life, const struct tmc_point *point);

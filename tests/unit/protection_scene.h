@@ -30,11 +30,13 @@ struct scene {
 	struct fixture *fixture;
 	struct module *module;
 	struct protection_settings settings;
+	struct channel_store store; /* of the next two; settings name it where a test wants it */
+	atomic_uint nr_puts, nr_drops;
 	struct protection *protection;
 	struct writers *writers;
 	char away[96];                /* the repository, while it is not there */
 	atomic_bool is_away;
-	atomic_uint nr_commits_checked, nr_commits_unchecked, nr_lies;
+	atomic_uint nr_commits_checked, nr_commits_unchecked, nr_parts_checked, nr_lies;
 	struct span {
 		uint64_t begin_ns, end_ns;
 	} told[64]; /* of an agent: what of its life was durable, as it said */
@@ -100,15 +102,81 @@ FIXTURE uint64_t seq_of_base(struct tmc_repo *repo, const uint8_t *base)
 	return seq;
 }
 
-FIXTURE bool holds(const struct module_commit *commit, const uint8_t *data)
+/* unread: by chunk, what the base says that it has not; NULL: nothing. */
+FIXTURE bool holds(const struct module_commit *commit, const uint8_t *data, const uint8_t *unread)
 {
 	for (uint64_t at = 0; at < commit->bytes; at += CHUNK) {
 		size_t bytes = commit->bytes - at < CHUNK ? commit->bytes - at : CHUNK;
 
-		if (commit->leaves[at / CHUNK] && memcmp(commit->content + at, data + at, bytes))
+		if (commit->leaves[at / CHUNK] && !(unread && unread[at / CHUNK]) &&
+		    memcmp(commit->content + at, data + at, bytes))
 			return false;
 	}
 	return true;
+}
+
+struct part {
+	struct picture picture;
+	uint8_t unread[NR_CHUNKS];
+};
+
+FIXTURE int part_data(void *context, uint64_t offset, const void *data, size_t bytes)
+{
+	return picture_data(&((struct part *)context)->picture, offset, data, bytes);
+}
+
+FIXTURE int part_zero(void *context, uint64_t offset, uint64_t bytes)
+{
+	return picture_zero(&((struct part *)context)->picture, offset, bytes);
+}
+
+FIXTURE int part_unread(void *context, uint64_t offset, uint64_t bytes)
+{
+	struct part *part = context;
+
+	memset(part->unread + offset / CHUNK, 1, (bytes + CHUNK - 1) / CHUNK);
+	return 0;
+}
+
+/* A scan is never extracted: a point of the same content is, which is forgotten again. */
+FIXTURE int look_at_part(struct tmc_repo *repo, const struct tmc_point *scan, struct part *part)
+{
+	struct tmc_sink sink = {
+		.data = part_data, .zero = part_zero, .unreadable = part_unread, .context = part,
+	};
+	struct tmc_backup *backup;
+	struct tmc_point same;
+	int r = tmc_backup_begin(repo, &scan->volume, scan, 1, &backup);
+
+	if (r == 0)
+		r = tmc_backup_commit(backup, 1, 0, &same);
+	if (r == 0)
+		r = tmc_point_extract(repo, &same, 1, &sink);
+	return r < 0 ? r : tmc_forget(repo, &same.id, 1);
+}
+
+/* 1: the base is the part of a scan, and has what it says; 0: it is none. */
+FIXTURE int part_holds(const char *path, const struct module_commit *commit)
+{
+	struct part *part = calloc(1, sizeof(*part));
+	struct tmc_repo *repo;
+	struct tmc_point scan;
+	struct tmc_id id;
+	int r;
+
+	memcpy(id.bytes, commit->base, sizeof(id.bytes));
+	part->picture = (struct picture){.data = calloc(2, VOLUME_BYTES), .bytes = VOLUME_BYTES};
+	r = tmc_repo_open(path, &repo);
+	if (r == 0) {
+		r = tmc_point_get(repo, &id, &scan);
+		if (r == 0)
+			r = look_at_part(repo, &scan, part) == 0 &&
+			    holds(commit, part->picture.data, part->unread);
+		tmc_repo_close(repo);
+	}
+	free(part->picture.data);
+	free(part);
+	return r > 0;
 }
 
 /* In the protection's thread, where the test must not fail. */
@@ -125,8 +193,10 @@ FIXTURE void check_commit(void *context, const struct module_commit *commit)
 		r = when.seq ? look_at(repo, &when, data) : -ENODATA;
 		tmc_repo_close(repo);
 	}
-	if (r == 0 && holds(commit, data)) {
+	if (r == 0 && holds(commit, data, NULL)) {
 		scene->nr_commits_checked++;
+	} else if (r == -ENODATA && part_holds(scene->fixture->path, commit)) {
+		scene->nr_parts_checked++;
 	} else if (r == -ENOENT || (r < 0 && scene->is_away)) { /* unsettled */
 		scene->nr_commits_unchecked++;
 	} else {
@@ -141,6 +211,31 @@ FIXTURE void say(const struct protection_settings *settings, enum protection_eve
 {
 	if (getenv("SAY"))
 		print_message("%s %s\n", event == PROTECTION_WARNING ? "!" : " ", text);
+}
+
+/* ---------------------------------------------------------------- kept channels */
+
+FIXTURE int take_channel(void *context, const char *name)
+{
+	struct scene *scene = context;
+
+	return module_keep_channel(scene->module);
+}
+
+FIXTURE void put_channel(void *context, const char *name, int fd)
+{
+	struct scene *scene = context;
+
+	scene->nr_puts++;
+	module_keep_channel(scene->module);
+}
+
+FIXTURE void drop_channel(void *context, const char *name)
+{
+	struct scene *scene = context;
+
+	scene->nr_drops++;
+	module_give_channel_back(scene->module);
 }
 
 /* ----------------------------------------------------------------------- scenes */
@@ -161,6 +256,9 @@ FIXTURE int set_up(void **state)
 		.name = NAME, .device = NAME, .repository = scene->fixture->path,
 		.rpo_ns = 100 * MS, .acknowledge_ns = 50 * MS, .memory_bytes = 8u << 20,
 	};
+	scene->store = (struct channel_store){
+		.take = take_channel, .put = put_channel, .drop = drop_channel, .context = scene,
+	};
 	snprintf(scene->away, sizeof(scene->away), "%s.away", scene->fixture->path);
 	assert_success(tmc_repo_create(scene->fixture->path, CHUNK));
 	*state = scene;
@@ -173,6 +271,7 @@ FIXTURE int tear_down(void **state)
 
 	if (scene->protection)
 		protection_stop(scene->protection);
+	module_give_channel_back(scene->module);
 	module_destroy(scene->module);
 	fixture_teardown((void **)&scene->fixture);
 	free(scene);

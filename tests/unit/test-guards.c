@@ -29,6 +29,7 @@ static int set_up(void **state)
 	if (fixture_setup((void **)&scene->fixture) < 0)
 		return -1;
 	assert_success(tmc_repo_create(scene->fixture->path, 4096));
+	guards_init(&scene->guards, NULL);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct module_options options = {
 			.name = names[i], .volume_bytes = 1u << 20, .chunk_bytes = 4096,
@@ -45,7 +46,7 @@ static int tear_down(void **state)
 {
 	struct scene *scene = *state;
 
-	guards_stop(&scene->guards);
+	guards_exit(&scene->guards);
 	for (unsigned int i = 0; i < 2; i++)
 		module_destroy(scene->modules[i]);
 	fixture_teardown((void **)&scene->fixture);

@@ -139,6 +139,75 @@ static void a_peeked_record_stays_until_it_is_consumed(void **state)
 	assert_int_equal(fake->consumer.consumer_pos, 0);
 }
 
+/* Five records, of which three were consumed; then the next process. */
+static void leave_off(struct fake *fake)
+{
+	for (uint64_t i = 0; i < 5; i++) {
+		struct tidemark_record header = record(fake, i, 100);
+
+		produce(fake, &header, (uint8_t)i);
+	}
+	fake->producer.stream_state = TIDEMARK_STREAM_ON;
+	fake->consumer.consumer_pos = 3 * 192;
+	ring_init(&fake->ring, &fake->consumer, &fake->producer, fake->data, RING_BYTES);
+}
+
+static void a_ring_is_resumed_where_it_was_left_off(void **state)
+{
+	struct fake *fake = *state;
+	struct ring_record seen;
+
+	leave_off(fake);
+	assert_int_equal(ring_resume(&fake->ring, 3 * 192, 3), 0);
+	for (uint64_t i = 3; i < 5; i++) {
+		assert_int_equal(ring_peek(&fake->ring, &seen), 1);
+		assert_int_equal(seen.chunk, i);
+		ring_consume(&fake->ring);
+	}
+	assert_int_equal(ring_consumed_seq(&fake->ring), 5);
+	assert_int_equal(ring_consumed_position(&fake->ring), fake->producer.producer_pos);
+	assert_int_equal(ring_peek(&fake->ring, &seen), 0);
+}
+
+static void assert_not_resumed(struct fake *fake, uint64_t position, uint64_t last_seq)
+{
+	assert_int_equal(ring_resume(&fake->ring, position, last_seq), -ESTALE);
+}
+
+static void a_ring_is_resumed_nowhere_else(void **state)
+{
+	struct fake *fake = *state;
+
+	leave_off(fake);
+	assert_not_resumed(fake, 2 * 192, 2);
+	assert_not_resumed(fake, 4 * 192, 4);
+	fake->consumer.consumer_pos = 3 * 192 + 8; /* where none begins */
+	assert_not_resumed(fake, 3 * 192 + 8, 3);
+	fake->consumer.consumer_pos = 6 * 192; /* beyond its end */
+	assert_not_resumed(fake, 6 * 192, 6);
+	fake->consumer.consumer_pos = 0; /* overwritten */
+	fake->producer.producer_pos = RING_BYTES + 64;
+	assert_not_resumed(fake, 0, 0);
+}
+
+static void a_stream_that_has_ended_is_resumed_up_to_its_end(void **state)
+{
+	struct fake *fake = *state;
+
+	leave_off(fake);
+	fake->producer.stream_state = TIDEMARK_STREAM_OFF;
+	assert_not_resumed(fake, 3 * 192, 3);
+	fake->producer.stream_state = TIDEMARK_STREAM_BEHIND;
+	fake->producer.stream_last_seq = 2;
+	assert_not_resumed(fake, 3 * 192, 3);
+	fake->producer.stream_last_seq = 3;
+	assert_int_equal(ring_resume(&fake->ring, 3 * 192, 3), 0);
+	assert_true(ring_stream_has_ended(&fake->ring));
+	fake->producer.stream_last_seq = 5;
+	assert_int_equal(ring_resume(&fake->ring, 3 * 192, 3), 0);
+	assert_false(ring_stream_has_ended(&fake->ring));
+}
+
 static void an_unreadable_chunk_has_no_payload(void **state)
 {
 	struct fake *fake = *state;
@@ -281,6 +350,9 @@ int main(void)
 		TEST(records_come_in_order_over_many_wraps),
 		TEST(positions_wrap_at_their_own_end),
 		TEST(a_peeked_record_stays_until_it_is_consumed),
+		TEST(a_ring_is_resumed_where_it_was_left_off),
+		TEST(a_ring_is_resumed_nowhere_else),
+		TEST(a_stream_that_has_ended_is_resumed_up_to_its_end),
 		TEST(an_unreadable_chunk_has_no_payload),
 		TEST(a_record_of_the_stream_says_what_the_module_said),
 		TEST(nonsense_is_refused_and_not_consumed),

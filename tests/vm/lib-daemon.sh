@@ -61,6 +61,48 @@ stop_daemon_if_running() {
 	! kill -TERM "$daemon" 2>/dev/null || { cat "$daemon_log" && wait "$daemon"; }
 }
 
+# ------------------------------------------------- under a keeper of descriptors
+
+keeper_pid=/tmp/tidemarkd.pid keeper=
+
+# As launch_daemon, under fdkeeper.
+launch_kept_daemon() {
+	: >"$daemon_log"
+	cleanup stop_keeper_if_running
+	fdkeeper /tmp/tidemarkd.notify "$keeper_pid" tidemarkd 2>>"$daemon_log" &
+	keeper=$!
+	find_kept_daemon
+}
+
+find_kept_daemon() {
+	wait_until 20 test -e "$keeper_pid"
+	daemon=$(<"$keeper_pid")
+}
+
+# end_kept_daemon SIGNAL: and wait for its end. What it had said is in $daemon_log.old.
+end_kept_daemon() {
+	kill "-$1" "$daemon"
+	wait_until 60 test ! -e "$keeper_pid"
+	cp "$daemon_log" "$daemon_log.old"
+}
+
+run_kept_daemon() {
+	: >"$daemon_log"
+	kill -USR1 "$keeper"
+	find_kept_daemon
+}
+
+stop_keeper() {
+	kill -TERM "$keeper"
+	wait "$keeper" || fail "tidemarkd: status $?: $(<"$daemon_log")"
+	keeper=
+	cat "$daemon_log"
+}
+
+stop_keeper_if_running() {
+	[ -z "$keeper" ] || { cat "$daemon_log" && kill -TERM "$keeper" && wait "$keeper"; }
+}
+
 # protected WORD: what tidemark status --json says of the only volume.
 protected() {
 	tidemark status --json | jq -r ".volumes[0].$1"

@@ -97,6 +97,7 @@ prove
 kill -STOP "$daemon"
 check dmsetup remove --force data || true
 kill -CONT "$daemon"
+wait_until 60 daemon_has_said 'the volume was detached'
 wait_until 120 is state streaming
 stop_writer "$writer"
 start_historian
