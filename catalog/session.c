@@ -235,27 +235,41 @@ int tmc_session_begin(struct tmc_store *store, const char *task, struct tmc_sess
 	return 0;
 }
 
+/* What goes away by itself meanwhile is gone. What cannot be removed now cannot be in the next round. */
+static int empty_directory(int root_fd, const char *directory)
+{
+	CLEANUP_CLOSEDIR DIR *dir = NULL;
+	struct dirent *entry;
+	int fd = io_open(root_fd, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	int ret = 0;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir))) {
+		int failure = 0;
+
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			failure = io_unlink(fd, entry->d_name);
+		if (failure && failure != -ENOENT)
+			ret = failure;
+	}
+	return ret;
+}
+
 /* Empty a directory and remove it; what is added meanwhile goes as well. */
 static int remove_directory(int root_fd, const char *directory)
 {
 	int ret = -ENOTEMPTY;
 
 	for (int round = 0; round < BREAK_ROUNDS && (ret == -ENOTEMPTY || ret == -EEXIST); round++) {
-		CLEANUP_CLOSEDIR DIR *dir = NULL;
-		struct dirent *entry;
-		int fd = io_open(root_fd, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-
-		if (fd < 0)
-			return fd == -ENOENT ? 0 : fd;
-		dir = fdopendir(fd);
-		if (!dir) {
-			close(fd);
-			return -ENOMEM;
-		}
-		while ((entry = readdir(dir)))
-			if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-				io_unlink(fd, entry->d_name);
-		ret = io_rmdir(root_fd, directory);
+		ret = empty_directory(root_fd, directory);
+		if (!ret)
+			ret = io_rmdir(root_fd, directory);
 	}
 	return ret == -ENOENT ? 0 : ret;
 }

@@ -8,6 +8,7 @@
 #include "agent/device.h"
 #include "cli/exit_status.h"
 #include "common/cleanup.h"
+#include "common/duration_text.h"
 #include "common/failure.h"
 #include "daemon/log.h"
 
@@ -20,6 +21,7 @@
 #include <tidemark.h>
 
 #define COMMAND      "tidemark"
+#define GRACE_NS     15000000000u /* for what it has to put away */
 #define REPORT_BYTES 65536 /* what is longer is not read */
 
 /* One command, and what it has said. */
@@ -90,11 +92,22 @@ static void add_option(struct command *command, const char *option, const char *
 	add_word(command, value);
 }
 
+/* So long its hook may take, for the phase that it is in and for after-cut. */
+static uint64_t grace_of(const struct job_settings *settings)
+{
+	uint64_t hook_ns = 0;
+
+	if (settings->hook)
+		duration_text_parse(settings->hook_timeout, &hook_ns);
+	return 2 * hook_ns + GRACE_NS;
+}
+
 /* What it returns: an exit status, or a negative errno. */
 static int command_run(struct command *command, int stop_fd)
 {
 	struct child_request request = {
 		.argv = (char *const *)command->argv,
+		.grace_ns = grace_of(command->settings),
 		.stop_fd = stop_fd,
 		.hear = hear,
 		.context = command,

@@ -429,6 +429,30 @@ static void a_list_without_ourselves_is_an_error(void **state)
 	free(infos);
 }
 
+static unsigned int nr_unlinks;
+
+static int count_unlink(int dir_fd, const char *name, int flags)
+{
+	nr_unlinks++;
+	errno = flags ? ENOTEMPTY : EIO;
+	return -1;
+}
+
+/* As after an error of its disk, which each call waits for anew. */
+static void a_session_that_cannot_be_removed_is_left(void **state)
+{
+	struct scene *scene = *state;
+	struct io_ops failing = io_ops_system;
+	struct tmc_session *session;
+
+	assert_success(tmc_session_begin(scene->store, "test", &session));
+	failing.unlinkat = count_unlink;
+	io_ops = &failing;
+	tmc_session_end(session);
+	io_ops = &io_ops_system;
+	assert_int_equal(nr_unlinks, 1);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
@@ -446,6 +470,7 @@ int main(void)
 		T(a_draft_is_either_published_or_broken),
 		T(a_reader_does_without_where_it_may_not_write),
 		T(a_list_without_ourselves_is_an_error),
+		T(a_session_that_cannot_be_removed_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
