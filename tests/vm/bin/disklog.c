@@ -6,19 +6,27 @@
  *
  *   disklog print LOG          a line for each record: SEQ OP SECTOR SECTORS FLAGS HASH
  *   disklog replay LOG IMAGE   do to IMAGE what was done to the disk; needs payloads
+ *   disklog marks LOG [AFTER]  a line for each flush and each FUA write behind the record AFTER:
+ *                              SEQ and when, in nanoseconds
+ *   disklog durable LOG IMAGE AFTER SEQ
+ *       IMAGE is what a power cut just behind the record AFTER leaves at least, empty for 0.
+ *       Make it what one just behind SEQ does: all up to the latest flush, and FUA writes.
+ *   disklog survive LOG IMAGE SEQ SEED
+ *       IMAGE is what is durable at SEQ. Add some of the writes that were in the cache alone.
  *
  * Fails where a record is missing, or a payload does not have its hash.
  */
 #include <err.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../../kernel/tm-disk-record.h"
+#include "common/disk_log.h"
 
 #define SECTOR 512
 
@@ -27,28 +35,6 @@ static const char *const names[] = {
 	[TD_WRITE_ZEROES] = "zero", [TD_SECURE_ERASE] = "erase",  [TD_POWER_CUT] = "power_cut",
 	[TD_POWER_ON] = "power_on", [TD_RESIZE] = "resize",
 };
-
-/* A file in debugfs has no size to ask for. */
-static uint8_t *read_all(const char *path, size_t *ret_bytes)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t have = 0, room = 1 << 20;
-	uint8_t *data = malloc(room);
-	ssize_t n;
-
-	if (fd < 0 || !data)
-		err(1, "%s", path);
-	while ((n = read(fd, data + have, room - have)) > 0) {
-		have += (size_t)n;
-		if (have == room && !(data = realloc(data, room *= 2)))
-			err(1, "%s", path);
-	}
-	if (n < 0)
-		err(1, "%s", path);
-	close(fd);
-	*ret_bytes = have;
-	return data;
-}
 
 static void print(const struct td_record *r)
 {
@@ -80,11 +66,7 @@ static void replay(int fd, const struct td_record *r)
 		return;
 	switch (r->op) {
 	case TD_WRITE:
-		if (r->payload_bytes != r->nr_sectors * SECTOR)
-			errx(1, "record %" PRIu64 " has no payload", (uint64_t)r->seq);
-		if (td_hash(TD_HASH_START, r + 1, r->payload_bytes) != r->hash)
-			errx(1, "record %" PRIu64 " is not what its hash says", (uint64_t)r->seq);
-		write_at(fd, r + 1, r->payload_bytes, r->sector * SECTOR);
+		write_at(fd, disk_log_payload(r), r->payload_bytes, r->sector * SECTOR);
 		break;
 	case TD_DISCARD:
 	case TD_WRITE_ZEROES:
@@ -96,31 +78,101 @@ static void replay(int fd, const struct td_record *r)
 	}
 }
 
+/* A mark: something is durable now that was not before. */
+static bool is_mark(const struct td_record *r)
+{
+	return !(r->flags & TD_FLAG_FAILED) && (r->op == TD_FLUSH || r->flags & TD_FLAG_FUA);
+}
+
+static uint64_t latest_flush(const struct disk_log *log, uint64_t upto)
+{
+	const struct td_record *r = NULL;
+	uint64_t seq = 0;
+
+	while ((r = disk_log_next(log, r)) && r->seq <= upto)
+		if (r->op == TD_FLUSH && is_mark(r))
+			seq = r->seq;
+	return seq;
+}
+
+static void make_durable(const struct disk_log *log, int image, uint64_t after, uint64_t upto)
+{
+	uint64_t first = latest_flush(log, after), flush = latest_flush(log, upto);
+	const struct td_record *r = NULL;
+
+	while ((r = disk_log_next(log, r)) && r->seq <= upto)
+		if (r->seq > first && (r->seq < flush || is_mark(r)))
+			replay(image, r);
+}
+
+static void let_survive(const struct disk_log *log, int image, uint64_t upto, uint64_t seed)
+{
+	uint64_t flush = latest_flush(log, upto);
+	const struct td_record *r = NULL;
+
+	srandom((unsigned int)seed);
+	while ((r = disk_log_next(log, r)) && r->seq <= upto)
+		if (r->seq > flush && (is_mark(r) || random() & 1))
+			replay(image, r);
+}
+
+static void replay_all(const struct disk_log *log, int image)
+{
+	const struct td_record *r = NULL;
+
+	while ((r = disk_log_next(log, r)))
+		replay(image, r);
+}
+
+static void print_all(const struct disk_log *log)
+{
+	const struct td_record *r = NULL;
+
+	while ((r = disk_log_next(log, r)))
+		print(r);
+}
+
+static void print_marks(const struct disk_log *log, uint64_t after)
+{
+	const struct td_record *r = NULL;
+
+	while ((r = disk_log_next(log, r)))
+		if (r->seq > after && is_mark(r))
+			printf("%" PRIu64 " %" PRIu64 "\n", (uint64_t)r->seq, (uint64_t)r->time_ns);
+}
+
+static uint64_t number(const char *text)
+{
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static int open_image(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
-	int image = -1;
-	uint64_t seq = 0;
-	size_t bytes, at;
-	uint8_t *log;
+	const char *verb = argc > 2 ? argv[1] : "";
+	struct disk_log log;
 
-	if (argc == 4 && !strcmp(argv[1], "replay")) {
-		image = open(argv[3], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (image < 0)
-			err(1, "%s", argv[3]);
-	} else if (argc != 3 || strcmp(argv[1], "print")) {
-		errx(1, "disklog print LOG | disklog replay LOG IMAGE");
-	}
-	log = read_all(argv[2], &bytes);
-	for (at = 0; at < bytes; at += ((struct td_record *)(log + at))->record_bytes) {
-		const struct td_record *r = (const void *)(log + at);
-
-		if (seq && r->seq != seq + 1)
-			errx(1, "the record after %" PRIu64 " is missing", seq);
-		seq = r->seq;
-		if (image < 0)
-			print(r);
-		else
-			replay(image, r);
-	}
+	if (argc > 2)
+		disk_log_load(&log, argv[2]);
+	if (!strcmp(verb, "print") && argc == 3)
+		print_all(&log);
+	else if (!strcmp(verb, "replay") && argc == 4)
+		replay_all(&log, open_image(argv[3]));
+	else if (!strcmp(verb, "marks") && argc <= 4)
+		print_marks(&log, number(argv[3]));
+	else if (!strcmp(verb, "durable") && argc == 6)
+		make_durable(&log, open_image(argv[3]), number(argv[4]), number(argv[5]));
+	else if (!strcmp(verb, "survive") && argc == 6)
+		let_survive(&log, open_image(argv[3]), number(argv[4]), number(argv[5]));
+	else
+		errx(1, "the verbs are in the source's head");
 	return 0;
 }
