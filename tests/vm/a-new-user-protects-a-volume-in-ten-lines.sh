@@ -55,6 +55,12 @@ set_up_disks() {
 	check mount -a
 }
 
+# By hand it says on the terminal what is wrong, although a service has started the shell.
+make_a_mistake() {
+	write_config 'a while'
+	refused 2 'rpo' tidemarkd --check
+}
+
 # systemd has nothing to say of any unit, templates included.
 verify_units() {
 	systemd-analyze verify --man=no /usr/local/lib/systemd/system/tidemark*.{service,timer} \
@@ -151,6 +157,7 @@ if [ "$STAGE" -eq 1 ]; then
 	set_up_disks
 	verify_units
 	check tidemark init "$TIDEMARK_REPOSITORY"
+	make_a_mistake
 	write_config 5s
 	check systemctl enable --now tidemarkd
 	wait_until 300 is_protected
