@@ -337,7 +337,7 @@ no_memory_kept() {
 	! grep -q tidemark /sys/kernel/debug/kmemleak || fail "kmemleak has found something"
 }
 
-# ----------------------------------------------------------------- hard resets
+# ---------------------------------------------------------- resets and reboots
 # Reset the machine now, as a power button does: no sync, no unmount, no
 # cleanups. The test is run again with the same disks and STAGE one higher.
 # What the disk had acknowledged stays; the harness's disks have no volatile
@@ -346,6 +346,16 @@ reboot_hard() {
 	echo again >/dev/ttyS1
 	echo b >/proc/sysrq-trigger
 	sleep 60
+}
+
+# In a whole system: shut down as an administrator does, and start again, as after
+# reboot_hard. Cleanups do not run, the system has to put everything away itself.
+reboot_clean() {
+	trap - EXIT
+	echo again >/dev/ttyS1
+	echo "+ systemctl reboot"
+	systemctl reboot
+	sleep infinity
 }
 
 # Mount /keep: a directory on the host, which outlives a hard reset. Each
