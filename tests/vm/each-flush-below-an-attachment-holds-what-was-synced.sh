@@ -19,7 +19,7 @@
 
 requires tidemarkd module:dm-tidemark module:tm-disk module:loop module:xfs ckverify
 export TIDEMARK_REPOSITORY=/mnt/repository/tidemark
-looked_at=$(rounds 30 all) # marks of each run
+looked_at=$(rounds 12 all) # marks of each run
 synced=$(rounds 50 150)
 
 keep_stream() {

@@ -23,7 +23,7 @@ replayed=/tmp/replay/repository
 image=/tmp/image
 declare -A hashes=() # of the image, by point
 rounds=$(rounds 4 8)
-looked_at=$(rounds 40 all)
+looked_at=$(rounds 16 all)
 
 # promise WORD VALUE: with the time, which is no earlier than what it is about. What is given
 # up is written down before.
