@@ -5,7 +5,7 @@
 # A large discard is a chain of bios, each of which completes the next. Where the
 # first is the last to land, all of them end at once, and no stack is used up.
 #
-# vm: mem=512 timeout=120
+# vm: mem=640 timeout=120
 
 # shellcheck source=lib.sh
 . lib.sh

@@ -5,7 +5,7 @@
 # Where a live patch or another product redirects submit_bio_noacct(), attaching
 # fails and says why; the other way round it is the other one that has to wait.
 #
-# vm: disks=64M mem=512 timeout=120
+# vm: disks=64M mem=640 timeout=120
 
 # shellcheck source=lib.sh
 . lib.sh

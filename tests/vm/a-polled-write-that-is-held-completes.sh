@@ -5,7 +5,7 @@
 # Who polls for a write and has it held by a cut gets it back: a worker submits it,
 # and nobody polls the queue for that worker.
 #
-# vm: disks=32M:nvme mem=512 timeout=180
+# vm: disks=32M:nvme mem=640 timeout=180
 
 # shellcheck source=lib.sh
 . lib.sh

@@ -5,7 +5,7 @@
 # A power cut takes from the test disk some of what was not flushed, and nothing
 # that was: by the books of the writer, not of the disk.
 #
-# vm: mem=512 timeout=240
+# vm: mem=640 timeout=240
 
 # shellcheck source=lib.sh
 . lib.sh

@@ -5,7 +5,7 @@
 # A range beyond the device's end is ERANGE, the same range twice is EBUSY, each with
 # a sentence in the kernel's log; ranges that touch or overlap are as good as any.
 #
-# vm: disks=16M mem=512 timeout=120
+# vm: disks=16M mem=640 timeout=120
 
 # shellcheck source=lib.sh
 . lib.sh

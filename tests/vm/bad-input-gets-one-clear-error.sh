@@ -5,7 +5,7 @@
 # Bad input gets one line that names the thing, and the exit status that the
 # manual page promises.
 #
-# vm: disks=64M,64M mem=512 timeout=180
+# vm: disks=64M,64M mem=640 timeout=180
 
 # shellcheck source=lib.sh
 . lib.sh

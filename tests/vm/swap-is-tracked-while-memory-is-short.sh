@@ -6,7 +6,7 @@
 # the module, held writes included, and never waits for itself; what comes back from
 # swap is what went there, and the points are exact.
 #
-# vm: disks=384M,512M,384M mem=512 timeout=240
+# vm: disks=384M,512M,384M mem=640 timeout=240
 
 # shellcheck source=lib.sh
 . lib.sh

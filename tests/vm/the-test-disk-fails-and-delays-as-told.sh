@@ -4,7 +4,7 @@
 #
 # Errors and delays come when the test disk was told so, and not otherwise.
 #
-# vm: mem=512 timeout=120
+# vm: mem=640 timeout=120
 
 # shellcheck source=lib.sh
 . lib.sh

@@ -5,7 +5,7 @@
 # With kernel.ftrace_enabled=0 no write could be seen: attaching fails, says why,
 # and leaves nothing behind; switched on again it attaches.
 #
-# vm: disks=64M mem=512 timeout=120
+# vm: disks=64M mem=640 timeout=120
 
 # shellcheck source=lib.sh
 . lib.sh

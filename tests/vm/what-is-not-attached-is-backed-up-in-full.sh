@@ -6,7 +6,7 @@
 # module: exactly, stored once. One that is mounted read-write is refused without
 # force; sectors that cannot be read are named.
 #
-# vm: disks=48M,192M mem=512 timeout=180
+# vm: disks=48M,192M mem=640 timeout=180
 
 # shellcheck source=lib.sh
 . lib.sh
