@@ -40,18 +40,6 @@ static void complain(cfg_t *cfg, const char *format, va_list args)
 	vsnprintf(complaint + used, sizeof(complaint) - used, format, args);
 }
 
-static int check_duration(cfg_t *cfg, cfg_opt_t *option)
-{
-	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
-	uint64_t ns;
-
-	if (duration_text_parse(text, &ns) == 0)
-		return 0;
-	cfg_error(cfg, "%s = %s: is no span of time; give one as 5s, 30min, 1h, 2d",
-		  cfg_opt_name(option), text);
-	return -1;
-}
-
 static int check_size(cfg_t *cfg, cfg_opt_t *option)
 {
 	const char *text = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
@@ -102,13 +90,6 @@ static uint64_t size(cfg_t *section, const char *name)
 	return bytes;
 }
 
-/* The line is that of its end. */
-static int bad_volume(const char *path, cfg_t *section, const char *what)
-{
-	return failure_set(-EINVAL, "%s, line %d: volume \"%s\": %s", path, section->line,
-			   cfg_title(section), what);
-}
-
 static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 		       struct protection_settings *volume)
 {
@@ -117,9 +98,10 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 	if (!repository)
 		repository = cfg_getstr(top, "repository");
 	if (!repository)
-		return bad_volume(path, section, "has no repository; name one, in it or above");
+		return config_bad_section(path, section,
+					  "has no repository; name one, in it or above");
 	if (!cfg_getstr(section, "device"))
-		return bad_volume(path, section, "has no device");
+		return config_bad_section(path, section, "has no device");
 	*volume = (struct protection_settings){
 		.name = strdup(cfg_title(section)),
 		.device = strdup(cfg_getstr(section, "device")),
@@ -134,11 +116,12 @@ static int take_volume(const char *path, cfg_t *top, cfg_t *section,
 	if (!volume->name || !volume->device || !volume->repository)
 		return failure_set(-ENOMEM, "%s: out of memory", path);
 	if (volume->rpo_ns < RPO_NS_MIN)
-		return bad_volume(path, section, "rpo is at least 1s");
+		return config_bad_section(path, section, "rpo is at least 1s");
 	if (volume->rpo_ns > RPO_NS_MAX)
-		return bad_volume(path, section, "rpo is at most 1d; minutes are written as 5min");
+		return config_bad_section(path, section,
+					  "rpo is at most 1d; minutes are written as 5min");
 	if (volume->memory_bytes < MEMORY_MIN)
-		return bad_volume(path, section, "memory is at least 8M");
+		return config_bad_section(path, section, "memory is at least 8M");
 	return 0;
 }
 
@@ -149,7 +132,7 @@ static int check_unlike(const char *path, cfg_t *top, unsigned int nth)
 	for (unsigned int i = 0; i < nth; i++)
 		if (strcmp(cfg_getstr(cfg_getnsec(top, "volume", i), "device"),
 			   cfg_getstr(section, "device")) == 0)
-			return bad_volume(path, section, "has the device of another one");
+			return config_bad_section(path, section, "has the device of another one");
 	return 0;
 }
 
@@ -231,7 +214,7 @@ static int parse_text(const char *path, FILE *file, cfg_t *top)
 	complaint[0] = '\0';
 	cfg_set_error_function(top, complain);
 	for (size_t i = 0; i < sizeof(durations) / sizeof(*durations); i++)
-		cfg_set_validate_func(top, durations[i], check_duration);
+		cfg_set_validate_func(top, durations[i], config_check_span);
 	for (size_t i = 0; i < 2; i++)
 		cfg_set_validate_func(top, i ? "volume|memory" : "volume|scan-rate", check_size);
 	cfg_set_validate_func(top, "metrics-file", check_metrics_file);

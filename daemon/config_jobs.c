@@ -16,18 +16,14 @@
 #define RETENTION_SCHEDULE "daily"
 #define RETENTION_JITTER_S 3600
 
-static const char *const rules[] = {
-	"keep-last", "keep-hourly", "keep-daily", "keep-weekly", "keep-monthly", "keep-yearly",
-	"keep-within",
-};
-
-/* As tidemark prune has them. */
+/* As tidemark prune has them; without the dashes they are those of the config. */
 static const char *const rule_options[] = {
 	"--keep-last", "--keep-hourly", "--keep-daily", "--keep-weekly", "--keep-monthly",
 	"--keep-yearly", "--keep-within",
 };
 
-#define NR_RULES (sizeof(rules) / sizeof(rules[0]))
+#define NR_RULES (sizeof(rule_options) / sizeof(rule_options[0]))
+#define RULE(i)  (rule_options[i] + 2)
 #define WITHIN   (NR_RULES - 1) /* a span of time, the others are numbers */
 
 /* ------------------------------------------------------------------------ checks */
@@ -58,7 +54,7 @@ static int check_schedule(cfg_t *cfg, cfg_opt_t *option)
 	return -1;
 }
 
-static int check_span(cfg_t *cfg, cfg_opt_t *option)
+int config_check_span(cfg_t *cfg, cfg_opt_t *option)
 {
 	uint64_t ns;
 
@@ -115,11 +111,11 @@ void config_jobs_check(cfg_t *top)
 	check_option(top, "volume", "mode", check_mode);
 	for (size_t i = 0; i < 2; i++) {
 		check_option(top, sections[i], "schedule", check_schedule);
-		check_option(top, sections[i], "jitter", check_span);
+		check_option(top, sections[i], "jitter", config_check_span);
 		check_option(top, sections[i], "hook", check_hook);
-		check_option(top, sections[i], "hook-timeout", check_span);
+		check_option(top, sections[i], "hook-timeout", config_check_span);
 		for (size_t rule = 0; rule < NR_RULES; rule++)
-			check_option(top, sections[i], rules[rule],
+			check_option(top, sections[i], RULE(rule),
 				     rule == WITHIN ? check_within : check_count);
 	}
 }
@@ -131,8 +127,7 @@ bool config_is_tracked(cfg_t *volume)
 	return strcmp(cfg_getstr(volume, "mode"), "track") == 0;
 }
 
-/* The line is that of its end. */
-static int bad_section(const char *path, cfg_t *section, const char *what)
+int config_bad_section(const char *path, cfg_t *section, const char *what)
 {
 	return failure_set(-EINVAL, "%s, line %d: %s \"%s\": %s", path, section->line,
 			   cfg_name(section), cfg_title(section), what);
@@ -153,7 +148,7 @@ static bool copy_text(const char *text, char **ret_copy)
 static bool has_keeps(cfg_t *section)
 {
 	for (size_t i = 0; i < NR_RULES; i++)
-		if (cfg_getstr(section, rules[i]))
+		if (cfg_getstr(section, RULE(i)))
 			return true;
 	return false;
 }
@@ -166,10 +161,10 @@ static bool take_keeps(cfg_t *section, struct job_settings *job)
 	for (size_t i = 0; i < NR_RULES; i++) {
 		struct job_keep *keep = &job->keeps[job->nr_keeps];
 
-		if (!cfg_getstr(section, rules[i]))
+		if (!cfg_getstr(section, RULE(i)))
 			continue;
 		keep->rule = rule_options[i];
-		if (!copy_text(cfg_getstr(section, rules[i]), &keep->value))
+		if (!copy_text(cfg_getstr(section, RULE(i)), &keep->value))
 			return false;
 		job->nr_keeps++;
 	}
@@ -216,9 +211,11 @@ static int begin_job(const char *path, cfg_t *top, cfg_t *section, size_t nr_vol
 	if (!repository)
 		repository = cfg_getstr(top, "repository");
 	if (!repository)
-		return bad_section(path, section, "has no repository; name one, in it or above");
+		return config_bad_section(path, section,
+					  "has no repository; name one, in it or above");
 	if (strchr(cfg_title(section), '/') || cfg_title(section)[0] == '.')
-		return bad_section(path, section, "no name of a job has a /, or begins with a dot");
+		return config_bad_section(path, section,
+					  "no name of a job has a /, or begins with a dot");
 	if (!job->volumes || !copy_text(cfg_title(section), &job->name) ||
 	    !copy_text(repository, &job->repository) ||
 	    !copy_text(cfg_getstr(section, "hook"), &job->hook) ||
@@ -253,17 +250,18 @@ static int check_volume(const char *path, cfg_t *top, cfg_t *volume)
 	bool has_schedule = cfg_getstr(volume, "schedule") || cfg_getstr(volume, "hook");
 
 	if (!cfg_getstr(volume, "device"))
-		return bad_section(path, volume, "has no device");
+		return config_bad_section(path, volume, "has no device");
 	if (nr_groups > 1)
-		return bad_section(path, volume, "is in several groups");
+		return config_bad_section(path, volume, "is in several groups");
 	if (nr_groups && !config_is_tracked(volume))
-		return bad_section(path, volume, "is in a group, so its mode has to be track");
+		return config_bad_section(path, volume,
+					  "is in a group, so its mode has to be track");
 	if (nr_groups && (has_schedule || has_keeps(volume)))
-		return bad_section(path, volume, "is in a group, which is where schedule, hook and "
-				   "keep rules belong");
+		return config_bad_section(path, volume, "is in a group, which is where schedule, "
+					  "hook and keep rules belong");
 	if (!config_is_tracked(volume) && has_schedule)
-		return bad_section(path, volume, "schedule and hook are for mode = track; how often "
-				   "points are made of a stream is \"points\"");
+		return config_bad_section(path, volume, "schedule and hook are for mode = track; "
+					  "how often points are made of a stream is \"points\"");
 	return 0;
 }
 
@@ -293,10 +291,10 @@ static int add_member(const char *path, cfg_t *top, cfg_t *group, const char *na
 				   path, group->line, cfg_title(group), name);
 	for (size_t i = 0; i < job->nr_volumes; i++)
 		if (strcmp(job->volumes[i].name, name) == 0)
-			return bad_section(path, group, "names a volume twice");
+			return config_bad_section(path, group, "names a volume twice");
 	if (cfg_getstr(volume, "repository") &&
 	    strcmp(cfg_getstr(volume, "repository"), job->repository) != 0)
-		return bad_section(path, group, "has volumes of another repository");
+		return config_bad_section(path, group, "has volumes of another repository");
 	return take_volume(volume, job) ? 0 : out_of_memory(path);
 }
 
@@ -307,9 +305,9 @@ static int take_group(const char *path, cfg_t *top, cfg_t *group, struct config 
 	int r;
 
 	if (!nr)
-		return bad_section(path, group, "names no volumes");
+		return config_bad_section(path, group, "names no volumes");
 	if (cfg_gettsec(top, "volume", cfg_title(group)))
-		return bad_section(path, group, "has the name of a volume");
+		return config_bad_section(path, group, "has the name of a volume");
 	r = begin_job(path, top, group, nr, config, &job);
 	for (unsigned int i = 0; i < nr && r == 0; i++)
 		r = add_member(path, top, group, cfg_getnstr(group, "volumes", i), job);

@@ -24,6 +24,12 @@
 	CFG_STR("keep-yearly", NULL, CFGF_NODEFAULT),                                   \
 	CFG_STR("keep-within", NULL, CFGF_NODEFAULT)
 
+/** Is it a span of time? As libconfuse wants such checks. */
+int config_check_span(cfg_t *cfg, cfg_opt_t *option);
+
+/** -EINVAL, with a sentence that names file, section and the line of its end. */
+int config_bad_section(const char *path, cfg_t *section, const char *what);
+
 /** Have these options checked while the file is read. */
 void config_jobs_check(cfg_t *top);
 
