@@ -29,6 +29,7 @@
 #include "agent/phases.h"
 #include "agent/resident.h"
 #include "agent/volume_backup.h"
+#include "common/bell.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
@@ -243,11 +244,8 @@ static void abort_cuts(struct backup *backup, size_t first)
 /* The first failure counts; whoever is stopped by it fails as well, later. */
 static void fail(struct backup *backup, int error)
 {
-	uint64_t one = 1;
-
 	first_failure_note(&backup->failure, error);
-	if (write(backup->stop_fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: they know already */
+	bell_ring(backup->stop_fd);
 }
 
 /* Sentences of a capture say "the volume" or "device", as there is one. */

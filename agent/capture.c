@@ -15,6 +15,7 @@
  */
 #include "agent/capture.h"
 #include "agent/preserved.h"
+#include "common/bell.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/progress.h"
@@ -33,10 +34,7 @@
 
 void capture_wake(struct capture *capture)
 {
-	uint64_t one = 1;
-
-	if (write(capture->wake_fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: awake already */
+	bell_ring(capture->wake_fd);
 }
 
 void capture_fail(struct capture *capture, int error)

@@ -8,6 +8,7 @@
  */
 #include "agent/protection.h"
 #include "agent/device.h"
+#include "common/bell.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
@@ -386,23 +387,15 @@ int protection_start(const struct protection_settings *settings,
 	return 0;
 }
 
-static void raise_flag(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: it is up already */
-}
-
 void protection_ask_to_stop(struct protection *p)
 {
-	raise_flag(p->stop_fd);
+	bell_ring(p->stop_fd);
 }
 
 void protection_let_go(struct protection *p)
 {
-	raise_flag(p->stop_fd);
-	raise_flag(p->leave_fd);
+	bell_ring(p->stop_fd);
+	bell_ring(p->leave_fd);
 }
 
 void protection_stop(struct protection *p)

@@ -5,6 +5,7 @@
 #include "agent/recorder.h"
 #include "agent/channel.h"
 #include "agent/record_batch.h"
+#include "common/bell.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
@@ -19,17 +20,9 @@
 
 #define BATCHES_MIN 4
 
-static void ring_bell(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: it rings already */
-}
-
 void recorder_announce(struct recorder *recorder)
 {
-	ring_bell(recorder->event_fd);
+	bell_ring(recorder->event_fd);
 }
 
 void recorder_fail(struct recorder *recorder, int error)
@@ -39,7 +32,7 @@ void recorder_fail(struct recorder *recorder, int error)
 		LOCK_SCOPE(&recorder->lock);
 		recorder->status.state = RECORDER_FAILED;
 	}
-	ring_bell(recorder->wake_fd);
+	bell_ring(recorder->wake_fd);
 	recorder_announce(recorder);
 }
 
@@ -72,7 +65,7 @@ uint64_t recorder_oldest_ns(struct recorder *recorder)
 void recorder_hurry(struct recorder *recorder)
 {
 	atomic_store(&recorder->hurry, true);
-	ring_bell(recorder->wake_fd);
+	bell_ring(recorder->wake_fd);
 }
 
 /* ---------------------------------------------------------------------- handover */
@@ -154,7 +147,7 @@ static void destroy(struct recorder *recorder)
 static void join(struct recorder *recorder)
 {
 	atomic_store(&recorder->stopping, true);
-	ring_bell(recorder->wake_fd);
+	bell_ring(recorder->wake_fd);
 	if (recorder->drainer_runs)
 		pthread_join(recorder->drainer, NULL);
 	queue_close(recorder->full);

@@ -33,6 +33,11 @@ void json_add_bool(struct json_object *object, const char *name, bool value)
 	json_object_object_add(object, name, json_object_new_boolean(value));
 }
 
+void json_drop(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
 void json_print(struct json_object *object)
 {
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |

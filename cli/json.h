@@ -18,6 +18,9 @@ void json_add_number(struct json_object *object, const char *name, uint64_t numb
 void json_add_ms(struct json_object *object, const char *name, uint64_t ms);
 void json_add_bool(struct json_object *object, const char *name, bool value);
 
+/** For CLEANUP(). */
+void json_drop(struct json_object **object);
+
 /** Prints and frees it. */
 void json_print(struct json_object *object);
 

@@ -177,11 +177,6 @@ static void report_text(const struct block_tree *tree, const struct attachment *
 		print_attachment(tree, &attachments[i]);
 }
 
-static void put_json(struct json_object **object)
-{
-	json_object_put(*object);
-}
-
 /* ---------------------------------------------------------------------- verb */
 
 static uint64_t now_ms(void)
@@ -205,7 +200,7 @@ static void show_tables(struct json_object *report)
 /* Returns the exit status, or a negative errno. */
 static int show_status(const struct request *request)
 {
-	CLEANUP(put_json) struct json_object *answer = NULL, *report = NULL;
+	CLEANUP(json_drop) struct json_object *answer = NULL, *report = NULL;
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	CLEANUP_FREE struct attachment *attachments = NULL;
 	size_t nr;

@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "daemon/job.h"
+#include "common/bell.h"
 #include "common/failure.h"
 #include "common/lock_scope.h"
 #include "daemon/log.h"
@@ -46,14 +47,6 @@ const char *job_activity_name(enum job_activity activity)
 	};
 
 	return names[activity];
-}
-
-static void ring(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return; /* only when the counter is full: it rings already */
 }
 
 static void silence(int fd)
@@ -156,7 +149,7 @@ static void run_if_due(struct job *job)
 		return;
 	/* Told before the silence: there is nobody to tell it again. */
 	if (atomic_load(&job->stopping))
-		ring(job->cancel_fd);
+		bell_ring(job->cancel_fd);
 	r = job_run(job->settings, job->cancel_fd, points);
 	job->attached = job->attached || r == 0;
 	end_run(job, r, points);
@@ -221,7 +214,7 @@ static int order_locked(struct job *job, enum job_order order)
 		state->paused = order == JOB_ORDER_PAUSE;
 	if (runs && (order == JOB_ORDER_CANCEL || order == JOB_ORDER_PAUSE)) {
 		job->cancelled = true;
-		ring(job->cancel_fd);
+		bell_ring(job->cancel_fd);
 	}
 	if (!runs)
 		rest(job);
@@ -242,7 +235,7 @@ int job_order(struct job *job, enum job_order order)
 		return r;
 	if (order == JOB_ORDER_PAUSE || order == JOB_ORDER_RESUME)
 		save(job, &state);
-	ring(job->wake_fd);
+	bell_ring(job->wake_fd);
 	return 0;
 }
 
@@ -298,8 +291,8 @@ int job_start(const struct job_settings *settings, struct job **ret_job)
 void job_ask_to_stop(struct job *job)
 {
 	atomic_store(&job->stopping, true);
-	ring(job->cancel_fd);
-	ring(job->wake_fd);
+	bell_ring(job->cancel_fd);
+	bell_ring(job->wake_fd);
 }
 
 void job_stop(struct job *job)

@@ -17,11 +17,6 @@
 
 #define FILE_BYTES_MAX 65536
 
-static void put_json(struct json_object **object)
-{
-	json_object_put(*object);
-}
-
 /* -------------------------------------------------------------------------- read */
 
 static int64_t number(struct json_object *object, const char *name)
@@ -38,7 +33,7 @@ static void text(struct json_object *object, const char *name, char *ret_text, s
 
 static int parse(const char *path, const char *content, struct job_state *ret_state)
 {
-	CLEANUP(put_json) struct json_object *object = json_tokener_parse(content);
+	CLEANUP(json_drop) struct json_object *object = json_tokener_parse(content);
 
 	if (!json_object_is_type(object, json_type_object))
 		return failure_set(-EBADMSG, "%s: makes no sense; what the job has done is not known",
@@ -110,7 +105,7 @@ static int write_durably(const char *path, const char *content)
 
 int job_state_write(const char *path, const struct job_state *state)
 {
-	CLEANUP(put_json) struct json_object *object = to_json(state);
+	CLEANUP(json_drop) struct json_object *object = to_json(state);
 	char next[PATH_MAX];
 	int r;
 
