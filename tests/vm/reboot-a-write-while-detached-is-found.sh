@@ -60,6 +60,13 @@ saved_and_mounted() {
 		conv=notrunc oflag=direct status=none
 }
 
+backed_up_exactly() {
+	tidemark backup "$1" --json >/tmp/backup || fail "status $? from: backup $1"
+	check tidemark restore "$(json point </tmp/backup)" /dev/vde --force --quiet
+	cmp -n "$(disk_bytes "$1")" <(read_media "$1") <(read_media /dev/vde) ||
+		fail "the point of $1 differs"
+}
+
 load_module settle_ms=60000
 if [ "$STAGE" -eq 1 ]; then
 	make_keepers
@@ -70,8 +77,8 @@ if [ "$STAGE" -eq 1 ]; then
 else
 	mount_keepers
 	rescanned /dev/vda 'its ext4 is mounted, or was not unmounted'
-	# Its log may look as it did: only what each mount writes in front of its head tells.
-	rescanned /dev/vdb ''
+	# Its log ends as it did: only what each mount writes in front of its head tells.
+	rescanned /dev/vdb 'its xfs is mounted, or was not unmounted'
 	mount_volume ext4 /dev/vda
 	check umount /mnt/data
 	mount_volume xfs /dev/vdb
@@ -88,17 +95,11 @@ for ((i = 0; i < times; i++)); do
 		untouched "$device"
 	done
 done
-backed_up_exactly() {
-	tidemark backup "$1" --json >/tmp/backup || fail "status $? from: backup $1"
-	check tidemark restore "$(json point </tmp/backup)" /dev/vde --force --quiet
-	check cmp -n "$(disk_bytes "$1")" <(read_media "$1") <(read_media /dev/vde)
-}
 backed_up_exactly /dev/vda
 backed_up_exactly /dev/vdb
 if [ "$STAGE" -lt "$stages" ]; then
 	saved /dev/vda
 	saved /dev/vdb
-	sync -f /var/lib/tidemark
 	written_before_the_power_fails
 fi
 check tidemark detach /dev/vda
