@@ -17,7 +17,7 @@
 requires tidemark module:dm-tidemark module:xfs
 
 stages=$(rounds 3 20)
-times=$(rounds 5 250)
+times=$(rounds 2 250)
 
 # A point of what is there now, by which the next state counts.
 renew() {
