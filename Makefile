@@ -175,7 +175,7 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases resume): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
 $(addprefix $(B)/unit/test-,config exposition fd-store guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))

@@ -415,6 +415,23 @@ int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t 
 	return 0;
 }
 
+int channel_add_dirty(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+		      const uint64_t *words)
+{
+	struct tidemark_dirty request = {
+		.first_chunk = first_chunk,
+		.nr_chunks = nr_chunks,
+		.words = (uintptr_t)words,
+	};
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_DIRTY, &request) == 0)
+		return 0;
+	if (errno == ENOTTY)
+		return failure_set(-ENOPKG, "%s: the module is older than this tidemark, and cannot "
+				   "be told what was dirty", channel->name);
+	return call_failure(channel, "cannot say what is dirty");
+}
+
 int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
 		    uint32_t nr_chunks, uint64_t *ret_words)
 {

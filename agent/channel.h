@@ -104,6 +104,13 @@ int channel_last_seq(struct channel *channel, uint64_t *ret_seq);
 int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
 			uint64_t *ret_words);
 
+/**
+ * These chunks are dirty as well, cut or no cut; first_chunk: multiple of 64. Errors: -ENOPKG
+ * (the module is older than this call).
+ */
+int channel_add_dirty(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+		      const uint64_t *words);
+
 /** Bits of ret_words: whose content was read in time. Errors: -ESTALE (cut lost). */
 int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chunk,
 		    uint32_t nr_chunks, uint64_t *ret_words);

@@ -9,6 +9,7 @@
 #include "agent/device.h"
 #include "agent/kernel_module.h"
 #include "agent/mapper.h"
+#include "agent/resume_volume.h"
 #include "common/block_tree.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -378,6 +379,14 @@ static int make_mapped_device(const struct plan *plan)
 	return 0;
 }
 
+/* Writes that no proof tells of may come from here on: nobody has said there are none. */
+static int forget_saved(const struct device_attach *request, const struct plan *plan)
+{
+	struct volume_extent extent = {plan->live, plan->start_sector, plan->nr_sectors};
+
+	return request->resumes ? 0 : resume_volume_forget(&extent);
+}
+
 int device_attach(const struct device_attach *request, struct attachment *ret_attachment)
 {
 	struct plan plan;
@@ -389,6 +398,8 @@ int device_attach(const struct device_attach *request, struct attachment *ret_at
 		r = kernel_module_load();
 	if (r == 0)
 		r = check_not_attached(&plan);
+	if (r == 0)
+		r = forget_saved(request, &plan);
 	if (r == 0)
 		r = make_mapped_device(&plan);
 	if (r < 0)

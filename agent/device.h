@@ -21,10 +21,11 @@ struct device_attach {
 	uint64_t chunk_bytes;
 	uint64_t start_sector; /* of the range to protect */
 	uint64_t nr_sectors;   /* 0: to the end of the device */
+	bool resumes;          /* what was saved of it is used behind this (agent/resume.h) */
 };
 
 /**
- * Start tracking. Errors: -EALREADY (this range is attached), -EEXIST (the name
+ * Start tracking. What was saved of the range is removed where it is not resumed. Errors: -EALREADY (this range is attached), -EEXIST (the name
  * is taken), -ENOENT (no such block device), -ERANGE (beyond the device's end),
  * -EINVAL (name, chunk size, alignment).
  */

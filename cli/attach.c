@@ -5,7 +5,10 @@
  * tidemark attach: begin to track.
  */
 #include "agent/device.h"
+#include "agent/resume.h"
 #include "cli/command.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
 #include "common/size_text.h"
 
 #include <inttypes.h>
@@ -16,19 +19,42 @@
 
 static const char help[] =
 	"Usage: tidemark attach DEVICE [--name NAME] [--chunk-size SIZE]\n"
-	"                       [--start SECTOR --sectors NUMBER]\n"
+	"                       [--start SECTOR --sectors NUMBER] [--resume]\n"
 	"Begin to track the writes to a disk, partition, logical volume, RAID array or\n"
 	"loop device. It may be mounted and in use: nothing is unmounted or remounted,\n"
 	"and I/O goes the same way as before. Tracking ends with \"tidemark detach\" or at\n"
-	"the next boot; the first backup after that reads the whole device once.\n"
+	"the next boot; the first backup after that reads the whole device once, unless\n"
+	"it was detached with --save and is attached with --resume.\n"
 	"Loads the kernel module dm-tidemark when it is not there.\n\n"
 	"      --name NAME        name of the attachment (default: tidemark- and the\n"
 	"                         kernel's name of the device)\n"
 	"      --chunk-size SIZE  unit of tracking, as the repository has it (default 64K)\n"
 	"      --start SECTOR     protect only a range, from this sector of 512 bytes on\n"
 	"      --sectors NUMBER   size of the range (default: to the end of the device)\n"
+	"      --resume           go on from what \"tidemark detach --save\" has saved, if the\n"
+	"                         file system proves that it was not mounted since; for\n"
+	"                         devices that nobody writes to by themselves (dd, a rescue\n"
+	"                         disk's tools). Attach before it is mounted\n"
 	"  -h, --help             this text\n\n"
 	"Example: tidemark attach /dev/vdb";
+
+static void resume(const struct attachment *attachment)
+{
+	CLEANUP(resume_volume_close) struct resume_volume volume = {.source.fd = -1};
+	struct volume_extent extent = resume_extent_of(attachment);
+	struct resume_report report = {0};
+	char dirty[SIZE_TEXT_BYTES];
+
+	if (resume_volume_open(&extent, &volume) < 0)
+		snprintf(report.reason, sizeof(report.reason), "%s", failure_text());
+	else
+		resume_take_up(attachment, &volume, &report);
+	if (report.done)
+		printf("nothing was written meanwhile: %s are dirty\n",
+		       size_text_format(report.dirty_bytes, dirty));
+	else
+		printf("everything has to be read: %s\n", report.reason);
+}
 
 static enum exit_status attach(const struct device_attach *request)
 {
@@ -42,6 +68,8 @@ static enum exit_status attach(const struct device_attach *request)
 	printf("%s attached as %s, %s in chunks of %s\n", request->path, attachment.name,
 	       size_text_format(attachment.nr_sectors * SECTOR_BYTES, size),
 	       size_text_exact(attachment.chunk_sectors * SECTOR_BYTES, chunk));
+	if (request->resumes)
+		resume(&attachment);
 	return EXIT_STATUS_OK;
 }
 
@@ -52,6 +80,7 @@ enum exit_status command_attach(int argc, char **argv)
 		{"chunk-size", required_argument, NULL, 'c'},
 		{"start", required_argument, NULL, 's'},
 		{"sectors", required_argument, NULL, 'l'},
+		{"resume", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -77,6 +106,9 @@ enum exit_status command_attach(int argc, char **argv)
 					      &request.nr_sectors);
 			if (status == EXIT_STATUS_OK && !request.nr_sectors)
 				return command_usage("attach", "--sectors 0: nothing to protect");
+			break;
+		case 'r':
+			request.resumes = true;
 			break;
 		case 'h':
 			puts(help);

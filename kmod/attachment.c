@@ -369,6 +369,20 @@ void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE
 	spin_unlock(&a->base_lock);
 }
 
+int tm_attachment_add_dirty(struct tm_attachment *a, u64 first_word, u64 nr_words,
+			    const u64 *words)
+{
+	int r = 0;
+
+	mutex_lock(&a->mutex);
+	if (a->dead)
+		r = -ENODEV;
+	else
+		tm_tracker_mark_words_dirty(&a->tracker, first_word, nr_words, words);
+	mutex_unlock(&a->mutex);
+	return r;
+}
+
 void tm_attachment_forget(struct tm_attachment *a)
 {
 	static const u8 none[TIDEMARK_BASE_BYTES];

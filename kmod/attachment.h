@@ -127,6 +127,12 @@ static inline bool tm_attachment_chunks(const struct tm_attachment *a, sector_t 
 
 u32 tm_attachment_chunk_bytes(const struct tm_attachment *a, u64 chunk);
 void tm_attachment_set_base(struct tm_attachment *a, const u8 base[TIDEMARK_BASE_BYTES]);
+/*
+ * Bit n of word w: chunk 64 * (first_word + w) + n is dirty as well; none of them is
+ * outside the volume. May sleep. -ENODEV.
+ */
+int tm_attachment_add_dirty(struct tm_attachment *a, u64 first_word, u64 nr_words,
+			    const u64 *words);
 /* Everything is dirty, and the base is none: the next backup reads all. */
 void tm_attachment_forget(struct tm_attachment *a);
 /* Have the writes landed, by then, that passed before the attachment was there? */

@@ -267,6 +267,34 @@ static int ioctl_read_frozen(struct tm_attachment *a, const struct tidemark_read
 	return r;
 }
 
+/* Each word is read once, and only then looked at. */
+static int ioctl_dirty(struct tm_attachment *a, const struct tidemark_dirty *dirty)
+{
+	const u64 __user *from = u64_to_user_ptr(dirty->words);
+	u64 word = dirty->first_chunk / 64;
+	u64 end = word + DIV_ROUND_UP_ULL(dirty->nr_chunks, 64);
+	u64 *words, n;
+	int r = 0;
+
+	if (!inside(a, dirty->first_chunk, dirty->nr_chunks) || dirty->first_chunk % 64)
+		return -EINVAL;
+	words = kmalloc_array(WORDS_PER_COPY, sizeof(u64), GFP_KERNEL);
+	if (!words)
+		return -ENOMEM;
+	for (; !r && word < end; word += n, from += n) {
+		n = min_t(u64, end - word, WORDS_PER_COPY);
+		if (copy_from_user(words, from, n * sizeof(u64))) {
+			r = -EFAULT;
+			break;
+		}
+		if (word + n == end && dirty->nr_chunks % 64)
+			words[n - 1] &= ~0ULL >> (64 - dirty->nr_chunks % 64);
+		r = tm_attachment_add_dirty(a, word, n, words);
+	}
+	kfree(words);
+	return r;
+}
+
 static int ioctl_release(struct tm_attachment *a, const struct tidemark_release *release)
 {
 	u64 words[TIDEMARK_RELEASE_CHUNKS_MAX / 64];
@@ -311,6 +339,7 @@ union arg {
 	struct tidemark_read_frozen read_frozen;
 	struct tidemark_release release;
 	struct tidemark_end end;
+	struct tidemark_dirty dirty;
 };
 
 static int call_bound(struct tm_channel *channel, unsigned int cmd, union arg *arg)
@@ -330,6 +359,8 @@ static int call_bound(struct tm_channel *channel, unsigned int cmd, union arg *a
 		return ioctl_release(a, &arg->release);
 	case TIDEMARK_IOC_END:
 		return ioctl_end(a, &arg->end);
+	case TIDEMARK_IOC_DIRTY:
+		return ioctl_dirty(a, &arg->dirty);
 	}
 	return -ENOTTY;
 }

@@ -89,6 +89,15 @@ void tm_tracker_mark_all_dirty(struct tm_tracker *t)
 	set_range(t->dirty, 0, t->nr_chunks - 1);
 }
 
+void tm_tracker_mark_words_dirty(struct tm_tracker *t, u64 first_word, u64 nr_words,
+				 const u64 *words)
+{
+	u64 i;
+
+	for (i = 0; i < nr_words; i++)
+		set_bits(t->dirty + first_word + i, words[i]);
+}
+
 u64 tm_tracker_count_dirty(struct tm_tracker *t)
 {
 	const unsigned long *dirty;

@@ -46,6 +46,9 @@ static inline void tm_tracker_mark_dirty_locked(struct tm_tracker *t, u64 first,
 		atomic_long_or(bit, (atomic_long_t *)word);
 }
 void tm_tracker_mark_all_dirty(struct tm_tracker *t);
+/* Whole words of bits, inside the volume. The attachment's mutex keeps cuts away. */
+void tm_tracker_mark_words_dirty(struct tm_tracker *t, u64 first_word, u64 nr_words,
+				 const u64 *words);
 u64 tm_tracker_count_dirty(struct tm_tracker *t);
 
 /*

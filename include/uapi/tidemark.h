@@ -68,6 +68,12 @@
  *   returns -ENODEV, poll() reports EPOLLHUP, the mapping stays readable until
  *   it is unmapped.
  *
+ * ACROSS A REBOOT
+ *
+ *   What an agent knew of the dirty set when the attachment before ended, it gives back
+ *   with DIRTY while a fuzzy, full cut is open, and commits with the base of then. It has to
+ *   prove that nothing was written in between; docs/reboot.md says how.
+ *
  * CUT STATES (tidemark_ring_producer.cut_state)
  *
  *   NONE   -> ACTIVE  TIDEMARK_IOC_CUT
@@ -287,6 +293,23 @@ struct tidemark_end {
 	__u8 base[TIDEMARK_BASE_BYTES]; /**< with commit: not all zero */
 };
 
+/**
+ * TIDEMARK_IOC_DIRTY: these chunks are dirty as well. Bit n of word w stands for chunk
+ * first_chunk + 64 * w + n; first_chunk is a multiple of 64, bits past nr_chunks count for
+ * nothing. They belong to the running epoch: the next cut freezes them, an open one does
+ * not have them. No chunk becomes clean by it, so it can only cost reading.
+ *
+ * A module that is older than this call returns -ENOTTY on a bound channel.
+ *
+ * Errors: -EINVAL (range outside the volume), -ENOMEM. After -EFAULT some of the chunks may
+ * be dirty.
+ */
+struct tidemark_dirty {
+	__u64 first_chunk;
+	__u64 nr_chunks;
+	__u64 words; /**< in: address of __u64[(nr_chunks + 63) / 64] */
+};
+
 #define TIDEMARK_IOC_MAGIC 0xb7
 
 #define TIDEMARK_IOC_BIND        _IOWR(TIDEMARK_IOC_MAGIC, 1, struct tidemark_bind)
@@ -296,6 +319,7 @@ struct tidemark_end {
 #define TIDEMARK_IOC_READ_FROZEN _IOW(TIDEMARK_IOC_MAGIC, 4, struct tidemark_read_frozen)
 #define TIDEMARK_IOC_RELEASE     _IOW(TIDEMARK_IOC_MAGIC, 5, struct tidemark_release)
 #define TIDEMARK_IOC_END         _IOW(TIDEMARK_IOC_MAGIC, 6, struct tidemark_end)
+#define TIDEMARK_IOC_DIRTY       _IOW(TIDEMARK_IOC_MAGIC, 7, struct tidemark_dirty)
 
 /*
  * THE RING
@@ -419,6 +443,7 @@ TIDEMARK_ASSERT_SIZE(tidemark_cut, 40);
 TIDEMARK_ASSERT_SIZE(tidemark_read_frozen, 24);
 TIDEMARK_ASSERT_SIZE(tidemark_release, 32);
 TIDEMARK_ASSERT_SIZE(tidemark_end, 48);
+TIDEMARK_ASSERT_SIZE(tidemark_dirty, 24);
 TIDEMARK_ASSERT_SIZE(tidemark_ring_consumer, 8);
 TIDEMARK_ASSERT_SIZE(tidemark_ring_producer, 32);
 TIDEMARK_ASSERT_SIZE(tidemark_record, 64);

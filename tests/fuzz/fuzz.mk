@@ -10,6 +10,7 @@
 
 fuzz_aids  := tests/fuzz/fuzz.c tests/fuzz/replay.c tests/fuzz/seeds.c
 fuzz_names := $(patsubst tests/fuzz/%.c,%,$(filter-out $(fuzz_aids),$(sort $(wildcard tests/fuzz/*.c))))
+fuzz_agent := agent/chunk_runs.c $(wildcard agent/proof*.c) agent/saved_state.c
 fuzz_clang ?= clang-14
 fuzz_flags := -w -g -O1 -fno-omit-frame-pointer
 fuzz_sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -32,7 +33,7 @@ $(B)/fuzz/seeds-writer: $(B)/asan/tests/fuzz/seeds.o $(unit_lib)
 fuzz: $(fuzz_names:%=$(B)/fuzz/fuzz-%)
 	$(Q)tests/fuzz/run fuzz $(fuzz_names)
 
-$(B)/fuzz/libfuzz.a: $(lib_src:%.c=$(B)/fuzz/obj/%.o)
+$(B)/fuzz/libfuzz.a: $(lib_src:%.c=$(B)/fuzz/obj/%.o) $(fuzz_agent:%.c=$(B)/fuzz/obj/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/fuzz/obj/%.o: %.c
@@ -47,7 +48,7 @@ $(B)/fuzz/fuzz-%: $(B)/fuzz/obj/tests/fuzz/%.o $(B)/fuzz/obj/tests/fuzz/fuzz.o $
 fuzz-coverage: $(fuzz_names:%=$(B)/fuzz/cover-%)
 	$(Q)tests/fuzz/coverage $(fuzz_names)
 
-$(B)/fuzz/cover-%: tests/fuzz/%.c tests/fuzz/fuzz.c tests/fuzz/replay.c $(lib_src)
+$(B)/fuzz/cover-%: tests/fuzz/%.c tests/fuzz/fuzz.c tests/fuzz/replay.c $(lib_src) $(fuzz_agent)
 	$(call say,COVER,$@)
 	$(Q)mkdir -p $(@D) && $(fuzz_clang) $(cppflags) -std=gnu11 $(fuzz_flags) -fsanitize=address \
 	  -fprofile-instr-generate -fcoverage-mapping -o $@ $^ $(libs)

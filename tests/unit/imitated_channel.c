@@ -24,6 +24,18 @@ static int gone(const struct channel *channel)
 	return channel->gone ? failure_set(-ENODEV, "%s: was detached", channel->module->name) : 0;
 }
 
+/* The agent is dead from this call on, for all that the module can see. */
+static int call_locked(struct channel *channel)
+{
+	struct module *module = channel->module;
+
+	if (module->kills && module->nr_calls_to_live == 0)
+		channel->gone = true;
+	else if (module->kills)
+		module->nr_calls_to_live--;
+	return gone(channel);
+}
+
 static uint8_t *map_twice(size_t bytes)
 {
 	int fd = memfd_create("ring", MFD_CLOEXEC);
@@ -240,8 +252,8 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 	if (nr_parts != 1)
 		imitated_die("a cut that is not imitated");
 	LOCK_SCOPE(&module->lock);
-	if (channel->gone)
-		return gone(channel);
+	if (call_locked(channel) < 0)
+		return -ENODEV;
 	if (module->cut_is_open)
 		return failure_set(-EBUSY, "%s: a cut is open", module->name);
 	freeze_locked(module, &parts[0]);
@@ -269,11 +281,29 @@ int channel_read_frozen(struct channel *channel, uint64_t first_chunk, uint64_t 
 	struct module *module = channel->module;
 
 	LOCK_SCOPE(&module->lock);
-	if (channel->gone || !module->cut_is_open)
+	if (call_locked(channel) < 0 || !module->cut_is_open)
 		return failure_set(channel->gone ? -ENODEV : -ENODATA, "%s: no cut", module->name);
 	memset(ret_words, 0, (nr_chunks + 63) / 64 * 8);
 	for (uint64_t i = 0; i < nr_chunks; i++)
 		ret_words[i / 64] |= (uint64_t)module->frozen[first_chunk + i] << i % 64;
+	return 0;
+}
+
+int channel_add_dirty(struct channel *channel, uint64_t first_chunk, uint64_t nr_chunks,
+		      const uint64_t *words)
+{
+	struct module *module = channel->module;
+
+	LOCK_SCOPE(&module->lock);
+	if (call_locked(channel) < 0)
+		return -ENODEV;
+	if (module->is_old)
+		return failure_set(-ENOPKG, "%s: the module is older", module->name);
+	if (first_chunk % 64 || first_chunk >= module->nr_chunks ||
+	    nr_chunks > module->nr_chunks - first_chunk)
+		imitated_die("chunks outside the volume");
+	for (uint64_t i = 0; i < nr_chunks; i++)
+		module->dirty[first_chunk + i] |= words[i / 64] >> i % 64 & 1;
 	return 0;
 }
 
@@ -307,7 +337,7 @@ static int prepare_commit(struct channel *channel, uint64_t epoch, uint8_t *leav
 	int r;
 
 	LOCK_SCOPE(&module->lock);
-	r = check_cut_locked(channel, epoch);
+	r = call_locked(channel) < 0 ? -ENODEV : check_cut_locked(channel, epoch);
 	for (uint64_t i = 0; i < module->nr_chunks; i++)
 		leaves[i] = module->frozen[i] && !module->dirty[i] && !module->landing[i];
 	if (pread(module->fd, content, bytes, IMITATED_START_SECTOR * IMITATED_SECTOR) !=
@@ -356,7 +386,7 @@ int channel_abort(struct channel *channel, uint64_t epoch)
 	int r;
 
 	LOCK_SCOPE(&channel->module->lock);
-	r = check_cut_locked(channel, epoch);
+	r = call_locked(channel) < 0 ? -ENODEV : check_cut_locked(channel, epoch);
 	if (r == 0)
 		abort_locked(channel->module);
 	return r;

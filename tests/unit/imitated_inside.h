@@ -54,8 +54,8 @@ struct module {
 	uint8_t *dirty, *frozen; /* by chunk */
 	uint32_t *landing;       /* by chunk: writes in flight */
 	uint64_t epoch, cut_seq, start_cut_seq, start_epoch;
-	bool cut_is_open, cut_is_lost, streams, stands;
-	unsigned int nr_waiting, nr_channels, nr_cuts_to_lose;
+	bool cut_is_open, cut_is_lost, streams, stands, kills, is_old;
+	unsigned int nr_waiting, nr_channels, nr_cuts_to_lose, nr_calls_to_live;
 	uint8_t base[MODULE_BASE_BYTES];
 };
 

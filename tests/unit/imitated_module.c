@@ -305,6 +305,25 @@ void module_lose_cuts(struct module *module, unsigned int nr)
 	module->nr_cuts_to_lose = nr;
 }
 
+void module_kill_after(struct module *module, unsigned int nr_calls)
+{
+	LOCK_SCOPE(&module->lock);
+	module->kills = true;
+	module->nr_calls_to_live = nr_calls;
+}
+
+void module_let_live(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	module->kills = false;
+}
+
+void module_be_old(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	module->is_old = true;
+}
+
 void module_be_quiet(struct module *module, bool quiet)
 {
 	LOCK_SCOPE(&module->lock);

@@ -88,6 +88,12 @@ void module_lose_stream(struct module *module);
 /* So many of the cuts that come are lost, those that preserve. */
 void module_lose_cuts(struct module *module, unsigned int nr);
 
+/* So many calls that change or read a cut are made; then the agent is as good as killed. */
+void module_kill_after(struct module *module, unsigned int nr_calls);
+void module_let_live(struct module *module);
+/* It does not know channel_add_dirty(). */
+void module_be_old(struct module *module);
+
 /* Nobody is told of records, nor of the stream's end, until this is called with false. */
 void module_be_quiet(struct module *module, bool quiet);
 

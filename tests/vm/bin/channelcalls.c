@@ -117,6 +117,7 @@ static void refused(void (*become)(void))
 	int channel = bound_channel(), unbound = open_channel();
 	struct tidemark_read_frozen read = { 0 };
 	struct tidemark_release release = { 0 };
+	struct tidemark_dirty dirty = { 0 };
 	struct tidemark_info info;
 	struct tidemark_end end = { 0 };
 
@@ -128,6 +129,7 @@ static void refused(void (*become)(void))
 	want_eperm(ioctl(channel, TIDEMARK_IOC_READ_FROZEN, &read), "READ_FROZEN");
 	want_eperm(ioctl(channel, TIDEMARK_IOC_RELEASE, &release), "RELEASE");
 	want_eperm(ioctl(channel, TIDEMARK_IOC_END, &end), "END");
+	want_eperm(ioctl(channel, TIDEMARK_IOC_DIRTY, &dirty), "DIRTY");
 	want_eperm(ioctl(channel, _IO(TIDEMARK_IOC_MAGIC, 99), 0), "an unknown call");
 }
 

@@ -248,6 +248,13 @@ static int read_frozen(void)
 	return result(ioctl(channel, TIDEMARK_IOC_READ_FROZEN, &read));
 }
 
+static int add_dirty(void)
+{
+	struct tidemark_dirty dirty = { .nr_chunks = 256, .words = (uintptr_t)words };
+
+	return result(ioctl(channel, TIDEMARK_IOC_DIRTY, &dirty));
+}
+
 static int release_from(uint64_t first)
 {
 	uint64_t left = nr_sectors / 128 - first;
@@ -415,6 +422,7 @@ static const struct scenario calls[] = {
 	{ "mark", have_stream, send_mark, no_channel, 0 },
 	{ "close amid a stream", have_stream, close_channel, no_channel, 0 },
 	{ "read frozen", have_cut, read_frozen, no_channel, 0 },
+	{ "dirty", have_bound_channel, add_dirty, no_channel, 0 },
 	{ "release", have_cut, release_some, no_channel, 0 },
 	{ "commit", have_released_cut, commit, no_channel, 0 },
 	{ "abort", have_cut, abort_cut, no_channel, 0 },

@@ -258,6 +258,17 @@ static void call_read_frozen(void)
 	count(ioctl(a_channel(), TIDEMARK_IOC_READ_FROZEN, &read));
 }
 
+static void call_dirty(void)
+{
+	struct tidemark_dirty dirty = {
+		.first_chunk = one_in(2) ? 64 * below(256) : edge(),
+		.nr_chunks = one_in(2) ? below(16384) : edge(),
+		.words = address(),
+	};
+
+	count(ioctl(a_channel(), TIDEMARK_IOC_DIRTY, &dirty));
+}
+
 static void call_release(void)
 {
 	int channel = a_channel();
@@ -608,7 +619,7 @@ static void use_mapped_device(void)
 
 static void act(void)
 {
-	switch (below(20)) {
+	switch (below(21)) {
 	case 0:
 		open_again();
 		break;
@@ -627,6 +638,9 @@ static void act(void)
 		break;
 	case 7:
 		call_release();
+		break;
+	case 20:
+		call_dirty();
 		break;
 	case 8:
 		release_all_and_commit();

@@ -418,6 +418,30 @@ static void check_errors_in_cut(struct agent *a)
 	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e));
 }
 
+/* With a cut and without: nothing of this depends on it, nor fails halfway unsaid. */
+static void check_dirty_errors(struct agent *a)
+{
+	uint64_t words[2] = { 0, 0 };
+	struct tidemark_dirty d = { .nr_chunks = a->channel.info.nr_chunks + 1,
+				    .words = (uintptr_t)words };
+	int unbound = open("/dev/" TIDEMARK_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+
+	WANT(ENOTCONN, ioctl(unbound, TIDEMARK_IOC_DIRTY, &d));
+	close(unbound);
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d));
+	d.nr_chunks = 0;
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d));
+	d.nr_chunks = 1, d.first_chunk = 1;
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d));
+	d.first_chunk = ~63ULL;
+	WANT(EINVAL, ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d));
+	d.first_chunk = 0, d.words = 8;
+	WANT(EFAULT, ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d));
+	d.words = (uintptr_t)words;
+	if (ioctl(a->channel.fd, TIDEMARK_IOC_DIRTY, &d))
+		err(1, "DIRTY");
+}
+
 static void check_calls(struct agent *a, const char *mapped)
 {
 	struct options all = { .full = true };
@@ -430,10 +454,12 @@ static void check_calls(struct agent *a, const char *mapped)
 		    -1 : 0);
 	WANT(EACCES, mprotect((void *)(uintptr_t)a->channel.data, 4096, PROT_READ | PROT_WRITE));
 	check_cut_errors(a);
+	check_dirty_errors(a);
 	e = (struct tidemark_end){ .epoch = 1, .how = TIDEMARK_END_ABORT };
 	WANT(ENODATA, ioctl(a->channel.fd, TIDEMARK_IOC_END, &e));
 	cut(a, &all);
 	check_errors_in_cut(a);
+	check_dirty_errors(a);
 	channel_end(&a->channel, TIDEMARK_END_ABORT);
 	say("ok");
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copyright (C) 2026 the Tidemark authors
+ *
+ * Mounts of other namespaces are not seen here. Their file systems are not clean while they
+ * take writes, so that there is no proof, and nothing is saved.
+ */
+#include "agent/resume_volume.h"
+#include "agent/saved_state.h"
+#include "common/cleanup.h"
+#include "common/failure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SECTOR_BYTES 512
+
+struct volume_extent resume_extent_of(const struct attachment *attachment)
+{
+	return (struct volume_extent){
+		.device = attachment->live,
+		.start_sector = attachment->start_sector,
+		.nr_sectors = attachment->nr_sectors,
+	};
+}
+
+void resume_volume_close(struct resume_volume *volume)
+{
+	if (volume->source.fd >= 0)
+		close(volume->source.fd);
+	volume->source.fd = -1;
+}
+
+static int open_node(const char *node, dev_t device, int flags)
+{
+	CLEANUP_CLOSE int fd = open(node, O_RDONLY | O_CLOEXEC | flags);
+	struct stat st;
+	int result;
+
+	if (fd < 0)
+		return failure_set(-errno, "%s: %s", node, strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode) || st.st_rdev != device)
+		return failure_set(-ENXIO, "%s: is another device by now", node);
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+/* libblkid's reads are small and unaligned. */
+static int identify(struct resume_volume *volume, const struct block_tree *tree, const char *node)
+{
+	CLEANUP_CLOSE int fd = open_node(node, volume->extent.device, 0);
+	struct tmc_volume described;
+	int r = fd < 0 ? fd : volume_describe(tree, &volume->extent, fd, node, &described);
+
+	if (r == 0)
+		memcpy(volume->volume_id, described.volume_id, sizeof(volume->volume_id));
+	return r;
+}
+
+static int open_with(struct resume_volume *volume, const struct block_tree *tree)
+{
+	char name[BLOCK_NAME_BYTES];
+	char node[BLOCK_NAME_BYTES + 8];
+	int r = block_tree_name(tree, volume->extent.device, name);
+
+	if (r < 0)
+		return failure_set(-ENXIO, "its device is gone");
+	snprintf(node, sizeof(node), "/dev/%s", name);
+	r = identify(volume, tree, node);
+	if (r == 0)
+		r = volume->source.fd = open_node(node, volume->extent.device, O_DIRECT);
+	return r < 0 ? r : 0;
+}
+
+int resume_volume_open(const struct volume_extent *extent, struct resume_volume *ret_volume)
+{
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	int r = block_tree_open_system(&tree);
+
+	*ret_volume = (struct resume_volume){
+		.directory = SAVED_STATE_DIRECTORY,
+		.extent = *extent,
+		.source = {
+			.fd = -1,
+			.start_bytes = extent->start_sector * SECTOR_BYTES,
+			.volume_bytes = extent->nr_sectors * SECTOR_BYTES,
+		},
+	};
+	return r < 0 ? r : open_with(ret_volume, &tree);
+}
+
+int resume_volume_check_quiet(const struct resume_volume *volume, const char *name)
+{
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	struct block_range range;
+	int r = block_tree_open_system(&tree);
+
+	if (r == 0 && block_tree_range(&tree, volume->extent.device, &range) < 0)
+		r = failure_set(-ENXIO, "%s: its device is gone", name);
+	if (r < 0)
+		return r;
+	range.start_sector += volume->extent.start_sector;
+	range.nr_sectors = volume->extent.nr_sectors;
+	for (size_t i = 0; i < tree.mounts.nr; i++) {
+		const struct mount *mount = &tree.mounts.mounts[i];
+
+		if (mount->read_only || block_tree_mount_height(&tree, mount, &range) < 0)
+			continue;
+		return failure_set(-ETXTBSY, "%s: %s is mounted from it and takes writes; unmount it "
+				   "first, or detach without --save", name, mount->mount_point);
+	}
+	return 0;
+}
+
+int resume_volume_forget(const struct volume_extent *extent)
+{
+	CLEANUP(resume_volume_close) struct resume_volume volume = {.source.fd = -1};
+
+	if (!saved_state_any(SAVED_STATE_DIRECTORY) || resume_volume_open(extent, &volume) < 0)
+		return 0;
+	return saved_state_remove(volume.directory, volume.volume_id);
+}
