@@ -66,8 +66,8 @@ static int is_same(struct tmc_compare *compare, uint64_t chunk, const void *data
 
 	if (ret < 0)
 		return ret;
-	if (tmc_id_is_special(&wanted))
-		return is_zero(data, bytes);
+	if (tmc_id_is_special(&wanted) || is_zero(data, bytes))
+		return tmc_id_is_special(&wanted) && is_zero(data, bytes);
 	ret = tmc_hash_once(compare->hash, data, bytes, &found);
 	return ret < 0 ? ret : tmc_id_equal(&wanted, &found);
 }

@@ -48,6 +48,7 @@ static int setup(void **state)
 		.repository = place->repository,
 		.path = place->path,
 		.point = &place->point,
+		.needed_bytes = place->point.volume.volume_bytes,
 	};
 	*state = place;
 	return 0;
@@ -158,7 +159,8 @@ static void content_holes_and_an_odd_end_arrive(void **state)
 	FILE *file;
 
 	memset(data, 0x5a, MIB);
-	assert_int_equal(target_open(TARGET_NEW_FILE, place->path, bytes, &target), 0);
+	assert_int_equal(target_open(TARGET_NEW_FILE, TARGET_REPLACE, place->path, bytes, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	assert_int_equal(target_write(&target, 0, data, MIB), 0);
 	assert_int_equal(target_zero(&target, MIB, 2 * MIB), 0);
 	assert_int_equal(target_write(&target, 3 * MIB, data, 1536), 0);
@@ -181,7 +183,8 @@ static void a_restore_that_did_not_finish_leaves_no_file(void **state)
 	struct place *place = *state;
 	struct target target;
 
-	assert_int_equal(target_open(TARGET_NEW_FILE, place->path, MIB, &target), 0);
+	assert_int_equal(target_open(TARGET_NEW_FILE, TARGET_REPLACE, place->path, MIB, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	target_close(&target);
 	assert_int_equal(access(place->path, F_OK), -1);
 }
@@ -194,7 +197,8 @@ static void a_forced_file_keeps_nothing_of_what_it_held(void **state)
 	FILE *file;
 
 	fake_file(&place->fake, "precious", "image");
-	assert_int_equal(target_open(TARGET_FILE, place->path, 8, &target), 0);
+	assert_int_equal(target_open(TARGET_FILE, TARGET_REPLACE, place->path, 8, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	assert_int_equal(target_zero(&target, 0, 8), 0);
 	assert_int_equal(target_finish(&target), 0);
 	target_close(&target);
