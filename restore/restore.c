@@ -103,12 +103,17 @@ static int compare_changed(struct restore *restore)
 {
 	struct restore_result *result = restore->result;
 	CLEANUP_FREE uint64_t *changed = calloc(result->tally.nr_chunks / 64 + 1, sizeof(*changed));
-	int believed;
+	char volume_id[TMC_TEXT_BYTES] = "";
+	int believed, r = 0;
 
 	if (!changed)
 		return failure_set(-ENOMEM, "restore: out of memory");
-	believed = tracker_find_changed(&restore->tracker, restore->repo, &result->point,
-					restore->request->target, changed);
+	if (restore->tracker.channel)
+		r = tracker_identify(&restore->tracker, restore->request->target, volume_id);
+	if (r < 0)
+		return r;
+	believed = tracker_find_changed(&restore->tracker, restore->repo, &result->point, volume_id,
+					changed);
 	result->basis = believed ? RESTORE_BY_TRACKER : RESTORE_BY_HASH;
 	if (believed)
 		result->base = restore->tracker.base.id;

@@ -56,23 +56,9 @@ void tracker_close(struct tracker *tracker)
 	tracker->dirty = NULL;
 }
 
-/* --------------------------------------------------------------------- believe */
-
-static __attribute__((format(printf, 2, 3))) bool
-doubt(struct tracker *tracker, const char *format, ...)
+int tracker_identify(const struct tracker *tracker, const char *path, char ret_id[TMC_TEXT_BYTES])
 {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(tracker->why, sizeof(tracker->why), format, args);
-	va_end(args);
-	return false;
-}
-
-/* Which volume the device is now, whatever it was attached as. */
-static int identify(const struct attachment *attachment, const char *path,
-		    char ret_id[TMC_TEXT_BYTES])
-{
+	const struct attachment *attachment = &tracker->attachment;
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct volume_extent extent = {
@@ -91,10 +77,22 @@ static int identify(const struct attachment *attachment, const char *path,
 	return r;
 }
 
-static bool base_is_proven(struct tracker *tracker, struct tmc_repo *repo, const char *path)
+/* --------------------------------------------------------------------- believe */
+
+static __attribute__((format(printf, 2, 3))) bool
+doubt(struct tracker *tracker, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(tracker->why, sizeof(tracker->why), format, args);
+	va_end(args);
+	return false;
+}
+
+static bool base_is_proven(struct tracker *tracker, struct tmc_repo *repo, const char *volume_id)
 {
 	const struct channel_info *info = channel_info(tracker->channel);
-	char volume_id[TMC_TEXT_BYTES];
 	struct tmc_id id;
 
 	if (!info->has_base)
@@ -102,8 +100,6 @@ static bool base_is_proven(struct tracker *tracker, struct tmc_repo *repo, const
 	memcpy(id.bytes, info->base, sizeof(id.bytes));
 	if (tmc_point_get(repo, &id, &tracker->base) < 0)
 		return doubt(tracker, "the tracker's base is no point of this repository");
-	if (identify(&tracker->attachment, path, volume_id) < 0)
-		return doubt(tracker, "%s", failure_text());
 	if (strcmp(tracker->base.volume.volume_id, volume_id) != 0)
 		return doubt(tracker, "the tracker's base is a point of another volume");
 	if (tracker->base.volume.volume_bytes != info->volume_bytes ||
@@ -184,7 +180,8 @@ static int add_range(void *context, uint64_t offset, uint64_t bytes)
 }
 
 int tracker_find_changed(struct tracker *tracker, struct tmc_repo *repo,
-			 const struct tmc_point *point, const char *path, uint64_t *ret_changed)
+			 const struct tmc_point *point, const char *volume_id,
+			 uint64_t *ret_changed)
 {
 	struct changed changed = {ret_changed, point->chunk_bytes};
 	uint64_t nr_words, bytes;
@@ -193,7 +190,7 @@ int tracker_find_changed(struct tracker *tracker, struct tmc_repo *repo,
 		return 0;
 	/* Where the base is not proven, the dirty set is still what the second cut is compared with. */
 	if (!point_suits(tracker, point) || !dirty_is_known(tracker) ||
-	    !base_is_proven(tracker, repo, path))
+	    !base_is_proven(tracker, repo, volume_id))
 		return 0;
 	if (tmc_point_diff(repo, &tracker->base, point, add_range, &changed, &bytes) < 0)
 		return doubt(tracker, "base and point cannot be compared: %s", tmc_error_text());

@@ -32,13 +32,17 @@ struct tracker {
 int tracker_open(const char *path, struct tracker *ret_tracker);
 void tracker_close(struct tracker *tracker);
 
+/** Which volume the device at path is now, whatever it was attached as. */
+int tracker_identify(const struct tracker *tracker, const char *path, char ret_id[TMC_TEXT_BYTES]);
+
 /**
  * Sets the bits of chunks that may differ from the point; the device is open exclusively, and
- * nothing has been written. path: of the device. Returns 1, or 0: nothing is known, and why
- * says why.
+ * nothing has been written. volume_id: what the device is now. Returns 1, or 0: nothing is
+ * known, and why says why.
  */
 int tracker_find_changed(struct tracker *tracker, struct tmc_repo *repo,
-			 const struct tmc_point *point, const char *path, uint64_t *ret_changed);
+			 const struct tmc_point *point, const char *volume_id,
+			 uint64_t *ret_changed);
 
 /**
  * After the last write: nothing but chunks that were dirty or are set in written was written

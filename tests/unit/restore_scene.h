@@ -19,6 +19,7 @@ struct scene {
 	struct fixture *fixture;
 	struct model *model;
 	struct tmc_point point;
+	char directory[64]; /* of the image; not below /dev, where no new file is made */
 	char image[96];
 	struct restore_request request;
 	struct restore_result result;
@@ -32,7 +33,9 @@ FIXTURE void scene_open(struct scene *scene, struct fixture *fixture, struct mod
 	*scene = (struct scene){.fixture = fixture, .model = model};
 	assert_success(model_backup(repo, model, NULL, NULL, 1, &scene->point));
 	tmc_repo_close(repo);
-	snprintf(scene->image, sizeof(scene->image), "%s/image", fixture->directory);
+	snprintf(scene->directory, sizeof(scene->directory), "/tmp/tidemark-unit.XXXXXX");
+	assert_non_null(mkdtemp(scene->directory));
+	snprintf(scene->image, sizeof(scene->image), "%s/image", scene->directory);
 	scene->request = (struct restore_request){
 		.repository = fixture->path,
 		.point = "latest",
@@ -46,6 +49,7 @@ FIXTURE void scene_close(struct scene *scene)
 {
 	restore_result_clear(&scene->result);
 	model_destroy(scene->model);
+	remove_tree(scene->directory);
 }
 
 FIXTURE int scene_restore(struct scene *scene)
