@@ -79,7 +79,7 @@ int tmc_compare_chunks(struct tmc_compare *compare, uint64_t first_chunk, uint32
 	const uint8_t *content = data;
 
 	if (first_chunk > tree->nr_chunks || nr_chunks > tree->nr_chunks - first_chunk)
-		return failure_set(-EINVAL, "chunks beyond the end of the volume cannot be compared");
+		return failure_set(-EINVAL, "chunks beyond the volume's end cannot be compared");
 	memset(ret_same, 0, (nr_chunks + 63) / 64 * sizeof(*ret_same));
 	for (uint32_t n = 0; n < nr_chunks; n++) {
 		int ret = is_same(compare, first_chunk + n,

@@ -445,7 +445,8 @@ static int refuse_scan(const struct tmc_point *point)
 			   "journal, and no image by itself; use \"tidemark restore --at\"", digits);
 }
 
-int tmc_extract_load(struct tmc_repo *repo, const struct tmc_point *point, struct tmc_tree *ret_tree)
+int tmc_extract_load(struct tmc_repo *repo, const struct tmc_point *point,
+		     struct tmc_tree *ret_tree)
 {
 	struct tmc_point loaded;
 	int ret = tmc_point_load(repo, &point->id, &loaded, ret_tree);

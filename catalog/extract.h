@@ -15,7 +15,8 @@ int tmc_extract(struct tmc_repo *repo, const struct tmc_tree *tree, const struct
 		unsigned int nr_workers, const struct tmc_sink *sink);
 
 /** A point's tree. Errors: -ENOENT (no such point, or a scan). */
-int tmc_extract_load(struct tmc_repo *repo, const struct tmc_point *point, struct tmc_tree *ret_tree);
+int tmc_extract_load(struct tmc_repo *repo, const struct tmc_point *point,
+		     struct tmc_tree *ret_tree);
 
 /** The chunk behind the part's last one. */
 uint64_t tmc_extract_end(const struct tmc_tree *tree, const struct tmc_part *part);

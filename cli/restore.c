@@ -118,8 +118,8 @@ static enum exit_status take_range(struct restore_request *request, const char *
 		r = size_text_parse(end, &request->end);
 	if (r == 0 && (!*end || request->begin < request->end))
 		return EXIT_STATUS_OK;
-	return command_usage("restore", "restore --range %s: give START-END, two sizes in bytes such as "
-			     "1G-2G, of which the second is larger, or START-", text);
+	return command_usage("restore", "restore --range %s: give START-END, two sizes in bytes "
+			     "such as 1G-2G, of which the second is larger, or START-", text);
 }
 
 /* The options that name an instant; others return EXIT_STATUS_USAGE, as a slip does. */

@@ -53,9 +53,9 @@ static void show_ranges(const char *target, const struct tally *tally, enum tall
 
 void restore_report_unreadable(const char *target, const struct restore_result *result)
 {
-	show_ranges(target, &result->tally, TALLY_UNREADABLE,
-		    result->dry_run ? "would be zeros; the device could not be read there at the backup" :
-				      "are zeros; the device could not be read there at the backup");
+	show_ranges(target, &result->tally, TALLY_UNREADABLE, result->dry_run ?
+		    "would be zeros; the device could not be read there at the backup" :
+		    "are zeros; the device could not be read there at the backup");
 }
 
 void restore_report_incomplete(const char *target, const struct restore_result *result)

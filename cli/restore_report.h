@@ -17,7 +17,7 @@ FILE *restore_report_stream(const char *target);
 /** What was done, or what would be. */
 void restore_report(const char *target, const struct restore_result *result);
 
-/** Ranges on standard error: zeros by the backup's fault; those that a restore that failed lacks. */
+/** Ranges on standard error: zeros by the backup's fault; what a restore that failed lacks. */
 void restore_report_unreadable(const char *target, const struct restore_result *result);
 void restore_report_incomplete(const char *target, const struct restore_result *result);
 

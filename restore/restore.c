@@ -249,7 +249,8 @@ static int on_range(void *context, enum tmc_content content, uint64_t offset, ui
 {
 	struct tally *tally = context;
 
-	tally_note(tally, content == TMC_CONTENT_DATA ? TALLY_WRITTEN : TALLY_ZEROED, offset, bytes);
+	tally_note(tally, content == TMC_CONTENT_DATA ? TALLY_WRITTEN : TALLY_ZEROED, offset,
+		   bytes);
 	return 0;
 }
 
@@ -341,8 +342,8 @@ static int restore_to_stdout(struct restore *restore)
 	int r;
 
 	if (is_instant(restore))
-		return failure_set(-EINVAL, "standard output: an instant of a journal cannot be written "
-				   "in order; restore it into a file");
+		return failure_set(-EINVAL, "standard output: an instant of a journal cannot be "
+				   "written in order; restore it into a file");
 	if (is_in_place(restore))
 		return failure_set(-EINVAL, "standard output: holds nothing that could stay");
 	if (request->dry_run)
@@ -399,8 +400,8 @@ static int find_range(struct restore *restore)
 	tmc_repo_get_info(restore->repo, &info);
 	result->is_keyed = info.encrypted;
 	if (end > volume_bytes || request->begin > end || (request->end && request->begin == end))
-		return failure_set(-ERANGE, "the range from byte %" PRIu64 " to byte %" PRIu64 " does not "
-				   "lie within the volume, which has %" PRIu64 " bytes",
+		return failure_set(-ERANGE, "the range from byte %" PRIu64 " to byte %" PRIu64
+				   " does not lie within the volume, which has %" PRIu64 " bytes",
 				   request->begin, end, volume_bytes);
 	return tally_init(&result->tally, volume_bytes, info.chunk_bytes, request->begin, end);
 }

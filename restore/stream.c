@@ -33,8 +33,8 @@ int stream_check(int fd)
 	if (isatty(fd))
 		return failure_set(-ETXTBSY, "standard output: is a terminal; redirect it");
 	if (S_ISBLK(st.st_mode))
-		return failure_set(-ETXTBSY, "standard output: is a block device; give its path as the "
-				   "target, so that it can be checked");
+		return failure_set(-ETXTBSY, "standard output: is a block device; give its path as "
+				   "the target, so that it can be checked");
 	return 0;
 }
 
@@ -105,7 +105,9 @@ static int fill(struct tmc_repo *repo, const struct tmc_point *point, struct win
 	const struct tmc_sink sink = {
 		.data = on_data, .zero = on_zero, .unreadable = on_unreadable, .context = window,
 	};
-	struct tmc_part part = {.first_chunk = first, .nr_chunks = WINDOW_BYTES / point->chunk_bytes};
+	struct tmc_part part = {
+		.first_chunk = first, .nr_chunks = WINDOW_BYTES / point->chunk_bytes,
+	};
 	uint64_t left;
 	int r;
 

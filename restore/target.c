@@ -82,8 +82,8 @@ static int open_partial(struct target *target)
 	}
 	target->fd = open(target->partial, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (target->fd >= 0 && (fstat(target->fd, &st) < 0 || !S_ISREG(st.st_mode)))
-		return failure_set(-ETXTBSY, "%s: is not what an interrupted restore leaves; remove it",
-				   target->partial);
+		return failure_set(-ETXTBSY, "%s: is not what an interrupted restore leaves; "
+				   "remove it", target->partial);
 	return 0;
 }
 
@@ -172,7 +172,8 @@ int target_begin(struct target *target)
 /* ----------------------------------------------------------------------- read */
 
 /* Files of other file systems than most want other alignments. */
-static ssize_t read_once(const struct target *target, uint8_t *buffer, size_t bytes, uint64_t offset)
+static ssize_t read_once(const struct target *target, uint8_t *buffer, size_t bytes,
+			 uint64_t offset)
 {
 	size_t whole = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
 	ssize_t done = -1;

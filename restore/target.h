@@ -20,7 +20,7 @@ enum target_kind {
 };
 
 enum target_how {
-	TARGET_REPLACE,  /* a file keeps nothing of what it held, a new one is nameless until whole */
+	TARGET_REPLACE,  /* a file keeps nothing that it held, a new one is nameless until whole */
 	TARGET_IN_PLACE, /* what is not written stays */
 	TARGET_RESUME,   /* the same; a new file is PATH.partial until it is whole, and stays so */
 	TARGET_LOOK,     /* nothing is changed, and a file need not exist */

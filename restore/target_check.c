@@ -271,8 +271,8 @@ static int check_file_content(const struct target_check *check, const struct sta
 	volume_describe_file(fd, (uint64_t)st->st_size, &found);
 	if (found.fs_uuid[0] && strcmp(found.fs_uuid, check->point->volume.fs_uuid) == 0)
 		return 0;
-	return failure_set(-ETXTBSY, "%s: does not hold the file system of the volume %s; use --force "
-			   "to write into it all the same", check->path, check->point->volume.name);
+	return failure_set(-ETXTBSY, "%s: does not hold the file system of the volume %s; use "
+			   "--force to write into it all the same", check->path, check->point->volume.name);
 }
 
 static int check_existing_file(const struct target_check *check, const struct stat *st)

@@ -94,7 +94,8 @@ static int do_run(struct comparing *comparing, struct tmc_compare *compare, cons
 	const struct target_compare *request = comparing->request;
 	size_t bytes = bytes_of(comparing, run);
 	uint64_t same[RUN_WORDS];
-	int r = target_read(request->target, run->first * request->point->chunk_bytes, buffer, bytes);
+	int r = target_read(request->target, run->first * request->point->chunk_bytes, buffer,
+			    bytes);
 
 	if (r < 0)
 		return r;
@@ -107,8 +108,8 @@ static int do_run(struct comparing *comparing, struct tmc_compare *compare, cons
 }
 
 /* One that cannot be read is not the same, and its neighbours are looked at by themselves. */
-static int do_singly(struct comparing *comparing, struct tmc_compare *compare, const struct run *run,
-		     void *buffer)
+static int do_singly(struct comparing *comparing, struct tmc_compare *compare,
+		     const struct run *run, void *buffer)
 {
 	int r = 0;
 

@@ -159,8 +159,8 @@ static bool dirty_is_known(struct tracker *tracker)
 	if (read_dirty(tracker, &tracker->dirty) < 0)
 		return doubt(tracker, "%s", failure_text());
 	if (!channel_has_settled(tracker->channel))
-		return doubt(tracker, "the target was attached just now, and writes of before may still "
-			     "be on their way");
+		return doubt(tracker, "the target was attached just now, and writes of before may "
+			     "still be on their way");
 	return true;
 }
 
@@ -188,7 +188,7 @@ int tracker_find_changed(struct tracker *tracker, struct tmc_repo *repo,
 
 	if (!tracker->channel)
 		return 0;
-	/* Where the base is not proven, the dirty set is still what the second cut is compared with. */
+	/* Also where the base is not proven, the second cut is compared with the dirty set. */
 	if (!point_suits(tracker, point) || !dirty_is_known(tracker) ||
 	    !base_is_proven(tracker, repo, volume_id))
 		return 0;
@@ -216,7 +216,8 @@ int tracker_check_alone(struct tracker *tracker, const uint64_t *written)
 
 		if (others)
 			return failure_set(-ESTALE, "%s: somebody else has written to the device "
-					   "meanwhile, at byte %" PRIu64 " to begin with; run it again",
+					   "meanwhile, at byte %" PRIu64 " to begin with; run it "
+					   "again",
 					   tracker->attachment.name,
 					   (i * 64 + (uint64_t)__builtin_ctzll(others)) *
 					   info->chunk_bytes);

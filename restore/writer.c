@@ -104,7 +104,8 @@ static int do_chunk(struct writer *writer, const struct piece *piece, uint8_t *b
 static int do_chunks(struct writer *writer, const struct piece *piece)
 {
 	uint32_t chunk_bytes = writer->tally->chunk_bytes;
-	CLEANUP_FREE uint8_t *buffer = aligned_alloc(IO_DIRECT_BYTES, chunk_bytes + IO_DIRECT_BYTES);
+	CLEANUP_FREE uint8_t *buffer = aligned_alloc(IO_DIRECT_BYTES,
+						     chunk_bytes + IO_DIRECT_BYTES);
 	struct piece left = *piece;
 	int r = 0;
 

@@ -20,7 +20,7 @@
 enum writer_mode {
 	WRITER_WRITE,
 	WRITER_DELTA,  /* only chunks whose bytes differ from the target's */
-	WRITER_VERIFY, /* what the tally says was written is read back; it is an error if it differs */
+	WRITER_VERIFY, /* reads back what the tally says was written; an error if it differs */
 };
 
 struct writer {

@@ -23,7 +23,8 @@ static int note(struct seen *seen, enum tmc_content content, uint64_t offset, ui
 {
 	if (offset % CHUNK || !bytes || offset + bytes > seen->model->bytes)
 		seen->wrong = true;
-	for (uint64_t chunk = offset / CHUNK; !seen->wrong && chunk * CHUNK < offset + bytes; chunk++) {
+	for (uint64_t chunk = offset / CHUNK; !seen->wrong && chunk * CHUNK < offset + bytes;
+	     chunk++) {
 		seen->times[chunk]++;
 		seen->content[chunk] = (uint8_t)content;
 	}
@@ -181,9 +182,11 @@ static void a_comparison_tells_each_chunk(void **state)
 	random_bits(model, changed, 5);
 	bit_set(changed, 0, 1);
 	bit_set(changed, 300, 301);
-	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk++)
-		if (bit_is_set(changed, chunk))
-			data[chunk * CHUNK + model_random(model) % model_chunk_size(model, chunk)] ^= 1;
+	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk++) {
+		uint64_t at = model_random(model) % model_chunk_size(model, chunk);
+
+		data[chunk * CHUNK + at] ^= bit_is_set(changed, chunk);
+	}
 	assert_success(tmc_compare_begin(repo, &point, &compare));
 	assert_success(tmc_compare_chunks(compare, 0, (uint32_t)model->nr_chunks, data, same));
 	for (uint64_t chunk = 0; chunk < model->nr_chunks; chunk++)

@@ -123,7 +123,8 @@ static void assert_rest_is_the_model(struct scene *scene)
 		uint64_t at = chunk * CHUNK;
 
 		if (!bit_is_set(scene->changed, chunk) &&
-		    memcmp(found + at, scene->model->data + at, model_chunk_size(scene->model, chunk)))
+		    memcmp(found + at, scene->model->data + at,
+			   model_chunk_size(scene->model, chunk)))
 			fail_msg("chunk %u is said to be unchanged", (unsigned int)chunk);
 	}
 	free(found);
