@@ -143,7 +143,7 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 
 # ------------------------------------------------------------------------ tests
 # These once more, with every repository in them encrypted.
-unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note prune repair repair-doom round-trip
+unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note part prune repair repair-doom round-trip
 
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
