@@ -81,7 +81,7 @@ static void put_proof(FILE *out, const struct restore_result *result)
 	put_text(out, "unchanged_by", bases[result->basis]);
 	if (result->basis == RESTORE_BY_TRACKER)
 		put_id(out, "tracker_base", &result->base);
-	if (result->basis == RESTORE_BY_HASH)
+	if (result->basis == RESTORE_BY_HASH && *result->why)
 		put_text(out, "not_by_tracker", result->why);
 	put_number(out, "compared_chunks", result->nr_compared);
 	put_number(out, "verified_chunks", tally_nr_chunks(&result->tally, TALLY_WRITTEN));

@@ -438,7 +438,6 @@ int restore_run(const struct restore_request *request, struct restore_result *re
 		.request = request,
 		.result = ret_result,
 		.target = {.fd = -1, .direct_fd = -1},
-		.tracker = {.why = "the target is no device"},
 	};
 	int r = tmc_repo_open(request->repository, &repo);
 

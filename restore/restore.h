@@ -46,7 +46,7 @@ struct restore_result {
 	enum restore_method method;
 	enum restore_basis basis;
 	struct tmc_id base;          /* of RESTORE_BY_TRACKER */
-	char why[TRACKER_WHY_BYTES]; /* of a delta by hash alone: why not by the tracker */
+	char why[TRACKER_WHY_BYTES]; /* a device is compared by hash alone: why not by the tracker */
 	enum restore_stage stage;
 	bool dry_run;                /* the tally says what would be done */
 	struct tally tally;

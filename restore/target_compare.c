@@ -88,6 +88,7 @@ static void tell_same(struct comparing *comparing, const struct run *run, const 
 	}
 }
 
+/* Errors of the medium have no sentence. */
 static int do_run(struct comparing *comparing, struct tmc_compare *compare, const struct run *run,
 		  void *buffer)
 {
@@ -98,10 +99,11 @@ static int do_run(struct comparing *comparing, struct tmc_compare *compare, cons
 			    bytes);
 
 	if (r < 0)
-		return r;
+		return chunk_read_is_medium_error(r) ? r : read_failure(comparing, r);
 	r = tmc_compare_chunks(compare, run->first, run->nr, buffer, same);
-	if (r < 0)
-		return failure_set(r == -EIO ? -EBADMSG : r, "%s", tmc_error_text());
+	if (r < 0) /* the repository's medium is not the target's */
+		return failure_set(chunk_read_is_medium_error(r) ? -EBADMSG : r, "%s",
+				   tmc_error_text());
 	tell_same(comparing, run, same);
 	progress_add(&comparing->progress, bytes);
 	return 0;
@@ -142,8 +144,6 @@ static int work(struct comparing *comparing)
 		r = do_run(comparing, compare, &run, buffer);
 		if (chunk_read_is_medium_error(r))
 			r = do_singly(comparing, compare, &run, buffer);
-		if (r == -ENODEV || r == -ENXIO)
-			r = read_failure(comparing, r);
 	}
 	return r;
 }
