@@ -7,7 +7,7 @@
 # the base is not known all is compared. Nothing is written while it is mounted, or
 # while somebody makes an image of it.
 #
-# vm: disks=96M,96M,512M mem=640 timeout=300
+# vm: disks=96M,96M,512M mem=640 timeout=600
 
 # shellcheck source=lib.sh
 . lib.sh
