@@ -143,7 +143,7 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 
 # ------------------------------------------------------------------------ tests
 # These once more, with every repository in them encrypted.
-unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note prune repair repair-doom round-trip
+unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note part prune repair repair-doom round-trip
 
 check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
@@ -175,7 +175,7 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases resume): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases resume restore-tracker): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
 $(addprefix $(B)/unit/test-,config exposition fd-store guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
@@ -192,6 +192,7 @@ $(B)/unit/test-metrics: $(addprefix $(B)/asan/daemon/,metrics.o metrics_table.o)
 $(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 
 # Of the command.
+$(B)/unit/test-restore-manifest: $(B)/asan/cli/restore_manifest.o
 $(B)/unit/test-status-check: $(addprefix $(B)/asan/cli/,status_check.o status_note.o status_table.o)
 
 # The same library, whose allocations a test can let fail: tests/unit/faults.c.

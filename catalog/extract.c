@@ -11,12 +11,12 @@
  */
 #include "catalog/extract.h"
 
-#include "catalog/bit_run.h"
 #include "catalog/blob_read.h"
 #include "catalog/point.h"
 #include "catalog/read_plan.h"
 #include "catalog/repo.h"
 #include "catalog/stripe.h"
+#include "common/bit_run.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/first_failure.h"
@@ -38,6 +38,7 @@ struct extract {
 	const struct tmc_sink *sink;
 	struct tmc_tree tree;
 	const uint64_t *left_out; /* by chunk, or NULL */
+	uint64_t begin, end;      /* chunks outside are left out too */
 	struct first_failure failure;
 	struct queue *reads;             /* from the planner to the workers */
 	struct tmc_stripe_pool *stripes; /* closed by a failure: nobody waits for more */
@@ -263,17 +264,27 @@ static int plan_run(struct planner *planner, uint64_t first, uint64_t nr, const 
 	return ret;
 }
 
+/* Cut to what lies within the part; false: nothing does. */
+static bool clip(const struct extract *extract, uint64_t *first, uint64_t *end)
+{
+	*first = *first > extract->begin ? *first : extract->begin;
+	*end = *end < extract->end ? *end : extract->end;
+	return *first < *end;
+}
+
 static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const struct tmc_id *id)
 {
 	const uint64_t *left_out = planner->extract->left_out;
 	uint64_t end = first + nr, behind;
 	int ret = 0;
 
+	if (!clip(planner->extract, &first, &end))
+		return 0;
 	if (!left_out)
-		return plan_run(planner, first, nr, id);
+		return plan_run(planner, first, end - first, id);
 	for (; !ret; first = behind) {
-		first = tmc_bit_find(left_out, first, end, false);
-		behind = tmc_bit_find(left_out, first, end, true);
+		first = bit_find(left_out, first, end, false);
+		behind = bit_find(left_out, first, end, true);
 		if (first == end)
 			break;
 		ret = plan_run(planner, first, behind - first, id);
@@ -281,9 +292,13 @@ static int plan_same(struct planner *planner, uint64_t first, uint64_t nr, const
 	return ret;
 }
 
-static bool is_left_out(const struct extract *extract, uint64_t chunk)
+/* Of a branch of which nothing is wanted no node is read: a small part costs little. */
+static bool is_wanted(const struct extract *extract, uint64_t first, uint64_t nr)
 {
-	return extract->left_out && tmc_bit_is_set(extract->left_out, chunk);
+	uint64_t end = first + nr;
+
+	return clip(extract, &first, &end) &&
+	       (!extract->left_out || bit_find(extract->left_out, first, end, false) < end);
 }
 
 /* Waits at most for the stripes of earlier plans: all are dispatched, and fit beside this one. */
@@ -306,8 +321,6 @@ static int plan_chunk(struct planner *planner, uint64_t chunk, const struct tmc_
 	struct tmc_location location;
 	int ret;
 
-	if (is_left_out(extract, chunk))
-		return 0;
 	ret = tmc_index_set_find(extract->repo->indexes, TMC_BLOB_CHUNK, id, &location);
 	if (!ret && (!planner->stripe || planner->stripe->first_chunk != first))
 		ret = next_stripe(planner, first);
@@ -331,9 +344,12 @@ static int plan_node(struct planner *planner, uint32_t level, uint64_t node,
 		uint64_t nth = node * tree->fan_out + i;
 		uint64_t first = nth * span;
 		uint64_t left = tree->nr_chunks - first;
+		uint64_t nr = left < span ? left : span;
 
+		if (!is_wanted(planner->extract, first, nr))
+			continue;
 		if (tmc_id_is_special(&ids[i]))
-			ret = plan_same(planner, first, left < span ? left : span, &ids[i]);
+			ret = plan_same(planner, first, nr, &ids[i]);
 		else if (level)
 			ret = plan_node(planner, level - 1, nth, &ids[i]);
 		else
@@ -380,11 +396,20 @@ static struct tmc_stripe_pool *create_stripes(const struct extract *extract)
 	return tmc_stripe_pool_create(nr < nr_max ? (size_t)nr : nr_max, chunk_bytes);
 }
 
-int tmc_extract(struct tmc_repo *repo, const struct tmc_tree *tree, const uint64_t *left_out,
+uint64_t tmc_extract_end(const struct tmc_tree *tree, const struct tmc_part *part)
+{
+	if (part->first_chunk >= tree->nr_chunks)
+		return part->first_chunk;
+	return part->nr_chunks < tree->nr_chunks - part->first_chunk ?
+	       part->first_chunk + part->nr_chunks : tree->nr_chunks;
+}
+
+int tmc_extract(struct tmc_repo *repo, const struct tmc_tree *tree, const struct tmc_part *part,
 		unsigned int nr_workers, const struct tmc_sink *sink)
 {
 	struct extract extract = {
-		.repo = repo, .sink = sink, .tree = *tree, .left_out = left_out,
+		.repo = repo, .sink = sink, .tree = *tree, .left_out = part->left_out,
+		.begin = part->first_chunk, .end = tmc_extract_end(tree, part),
 	};
 	struct threads *threads = NULL;
 	int ret;
@@ -420,16 +445,31 @@ static int refuse_scan(const struct tmc_point *point)
 			   "journal, and no image by itself; use \"tidemark restore --at\"", digits);
 }
 
-int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
-		      const struct tmc_sink *sink)
+int tmc_extract_load(struct tmc_repo *repo, const struct tmc_point *point,
+		     struct tmc_tree *ret_tree)
 {
 	struct tmc_point loaded;
+	int ret = tmc_point_load(repo, &point->id, &loaded, ret_tree);
+
+	return !ret && loaded.moment.settles_seq ? refuse_scan(&loaded) : ret;
+}
+
+int tmc_point_extract_part(struct tmc_repo *repo, const struct tmc_point *point,
+			   const struct tmc_part *part, unsigned int nr_workers,
+			   const struct tmc_sink *sink)
+{
 	struct tmc_tree tree;
 	int ret;
 
 	tmc_repo_enter(repo, "restore");
-	ret = tmc_point_load(repo, &point->id, &loaded, &tree);
-	if (!ret && loaded.moment.settles_seq)
-		ret = refuse_scan(&loaded);
-	return ret ? ret : tmc_extract(repo, &tree, NULL, nr_workers, sink);
+	ret = tmc_extract_load(repo, point, &tree);
+	return ret ? ret : tmc_extract(repo, &tree, part, nr_workers, sink);
+}
+
+int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point, unsigned int nr_workers,
+		      const struct tmc_sink *sink)
+{
+	const struct tmc_part all = { .nr_chunks = UINT64_MAX };
+
+	return tmc_point_extract_part(repo, point, &all, nr_workers, sink);
 }

@@ -85,11 +85,13 @@ int tmc_instant_extract(struct tmc_repo *repo, const struct tmc_instant *instant
 			unsigned int nr_workers, const struct tmc_sink *sink)
 {
 	CLEANUP(close_reading) struct reading reading;
+	struct tmc_part part = { .nr_chunks = UINT64_MAX };
 	int ret = open_reading(repo, instant, &reading);
 
-	if (!ret)
-		ret = tmc_extract(repo, &reading.tree, tmc_replay_changed(reading.replay),
-				  nr_workers, sink);
+	if (!ret) {
+		part.left_out = tmc_replay_changed(reading.replay);
+		ret = tmc_extract(repo, &reading.tree, &part, nr_workers, sink);
+	}
 	return ret ? ret : tmc_replay_run(reading.replay, nr_workers, sink);
 }
 

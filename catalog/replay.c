@@ -11,9 +11,9 @@
  */
 #include "catalog/replay.h"
 
-#include "catalog/bit_run.h"
 #include "catalog/replay_batch.h"
 #include "catalog/segment_cache.h"
+#include "common/bit_run.h"
 #include "common/failure.h"
 #include "common/first_failure.h"
 #include "common/lock_scope.h"
@@ -153,9 +153,9 @@ static int count_record(struct walk *walk, const struct tmc_record *record,
 	for (; chunk < end; chunk++) {
 		uint32_t *count = &replay->counts[chunk / replay->part_chunks];
 
-		if (!tmc_bit_is_set(replay->changed, chunk))
+		if (!bit_is_set(replay->changed, chunk))
 			replay->changed_bytes += tmc_tree_chunk_bytes(replay->tree, chunk);
-		tmc_bit_set(replay->changed, chunk, chunk + 1);
+		bit_set(replay->changed, chunk, chunk + 1);
 		*count += *count != UINT32_MAX;
 	}
 	return 0;
@@ -186,9 +186,9 @@ static bool takes_part(const struct walk *walk, const struct tmc_extent *extent)
 		return true;
 	begin = (extent->chunk - walk->first_chunk) * chunk_sectors(walk->replay) + extent->first;
 	end = begin + extent->nr;
-	if (tmc_bit_find(covered, begin, end, false) == end)
+	if (bit_find(covered, begin, end, false) == end)
 		return false;
-	tmc_bit_set(covered, begin, end);
+	bit_set(covered, begin, end);
 	return true;
 }
 

@@ -9,10 +9,10 @@
  */
 #include "catalog/replay_batch.h"
 
-#include "catalog/bit_run.h"
 #include "catalog/blob_read.h"
 #include "catalog/repo.h"
 #include "catalog/segment_cache.h"
+#include "common/bit_run.h"
 #include "common/failure.h"
 
 #include <errno.h>
@@ -114,8 +114,8 @@ static void take_sectors(struct tmc_replay_batch *batch, struct slot *slot,
 		uint64_t end = (uint64_t)extents[i].first + extents[i].nr, behind;
 
 		for (uint64_t first = extents[i].first; ; first = behind) {
-			first = tmc_bit_find(covered, first, end, false);
-			behind = tmc_bit_find(covered, first, end, true);
+			first = bit_find(covered, first, end, false);
+			behind = bit_find(covered, first, end, true);
 			if (first == end)
 				break;
 			if (extents[i].kind == TMC_EXTENT_UNREADABLE)
@@ -123,7 +123,7 @@ static void take_sectors(struct tmc_replay_batch *batch, struct slot *slot,
 			if (extents[i].kind == TMC_EXTENT_DATA)
 				add_piece(batch, &extents[i], first, behind);
 		}
-		tmc_bit_set(covered, extents[i].first, end);
+		bit_set(covered, extents[i].first, end);
 	}
 }
 
@@ -151,7 +151,7 @@ static int make_slot(struct tmc_replay_batch *batch, const struct tmc_extent *ex
 	memset(data, 0, batch->base->chunk_bytes);
 	take_sectors(batch, slot, extents, nr, covered);
 	if (slot->state != SLOT_UNREADABLE &&
-	    tmc_bit_find(covered, 0, nr_sectors, false) < nr_sectors)
+	    bit_find(covered, 0, nr_sectors, false) < nr_sectors)
 		ret = fill_from_base(batch, slot, data);
 	if (slot->state == SLOT_UNREADABLE)
 		batch->nr_pieces = nr_before;

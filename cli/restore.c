@@ -2,29 +2,29 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * tidemark restore: a point, or an instant of the journal, onto a device or into a file.
+ * tidemark restore: a point, or an instant of the journal, onto a device, into a file, or to
+ * standard output.
  */
 #include "cli/command.h"
-#include "cli/json.h"
+#include "cli/restore_manifest.h"
+#include "cli/restore_report.h"
 #include "common/cleanup.h"
 #include "common/size_text.h"
-#include "common/time_text.h"
 #include "restore/restore.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-
-#define RANGES_SHOWN 20
+#include <string.h>
 
 static const char help[] =
-	"Usage: tidemark restore POINT TARGET [-r REPO] [--force]\n"
+	"Usage: tidemark restore POINT TARGET [-r REPO] [OPTION]...\n"
 	"       tidemark restore --at WHEN | --seq N | --mark NAME [--before-flush]\n"
-	"           [--volume VOLUME] TARGET [-r REPO] [--force]\n"
-	"Put a restore point on the block device TARGET, or into the file TARGET. POINT is\n"
-	"\"latest\" or the first digits of an id (four or more) that \"tidemark points\" shows.\n"
-	"Everything is checked before the first byte is written, and each chunk against its\n"
-	"hash before it is written.\n\n"
+	"           [--volume VOLUME] TARGET [-r REPO] [OPTION]...\n"
+	"Put a restore point on the block device TARGET, into the file TARGET, or with TARGET\n"
+	"\"-\" on standard output. POINT is \"latest\" or the first digits of an id (four or more)\n"
+	"that \"tidemark points\" shows. Everything is checked before the first byte is written,\n"
+	"and each chunk against its hash before it is written.\n\n"
 	"Where a volume has a journal, it can be had as it was after any write. \"tidemark log\"\n"
 	"shows what there is.\n\n"
 	"      --at WHEN        after the last write up to then: \"2026-11-27 15:04:05.250\"; a\n"
@@ -34,17 +34,28 @@ static const char help[] =
 	"      --before-flush   from there back to just before the latest flush\n"
 	"      --volume VOLUME  the volume, by its name or identity; may be left out where only\n"
 	"                       one has a journal\n\n"
+	"      --delta          in place, only what differs; also onto the attached device of the\n"
+	"                       volume itself, where nobody backs it up meanwhile\n"
+	"      --resume         go on where an interrupted restore was; a new file is\n"
+	"                       TARGET.partial until it is whole\n"
+	"      --range START-END  only these bytes, from START up to before END: 1G-2G, 512-;\n"
+	"                       what else the target holds stays\n"
+	"      --verify         read back what was written; what is done in place always is\n"
+	"  -n, --dry-run        check everything and say what would be written, write nothing\n"
+	"      --manifest FILE  say there what was written where, and how it was verified\n\n"
 	"Refused: a device that is mounted, swap, part of another device, attached, or too\n"
 	"small; a target that the repository lies on. Refused without --force: a device that\n"
-	"holds something else than the point's volume; a file that is not empty.\n\n"
+	"holds something else than the point's volume; a file that is not empty, or with --delta\n"
+	"or --range one that does not hold the volume.\n\n"
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"  -f, --force      overwrite what the target holds\n"
-	"      --json       report one JSON object\n"
+	"      --json       report the manifest\n"
 	"  -q, --quiet      no progress, no report\n"
 	"  -h, --help       this text\n\n"
 	"Exit status 5: done, but parts had been unreadable at the backup and are zeros now;\n"
 	"or the repository is damaged and the target is incomplete.\n\n"
 	"Examples: tidemark restore latest /dev/vdc -r /backup/repo\n"
+	"          tidemark restore 3f9a /dev/vdb --delta -r /backup/repo\n"
 	"          tidemark restore --at -5min --volume sdb1 /tmp/image -r /backup/repo";
 
 /* What the command line says. */
@@ -52,92 +63,63 @@ struct arguments {
 	struct restore_request request;
 	struct tmc_when when;
 	unsigned int nr_whens;
+	const char *manifest; /* a file, or NULL */
 	bool quiet, json;
 };
 
-static void print_unreadable(const char *target, const struct restore_result *result)
+static enum exit_status restore(const struct arguments *arguments)
 {
-	for (size_t i = 0; i < result->nr_unreadable && i < RANGES_SHOWN; i++)
-		fprintf(stderr,
-			"tidemark: %s: bytes %" PRIu64 " to %" PRIu64 " are zeros; the device "
-			"could not be read there at the backup\n",
-			target, result->unreadable[i].offset,
-			result->unreadable[i].offset + result->unreadable[i].bytes - 1);
-	if (result->nr_unreadable > RANGES_SHOWN)
-		fprintf(stderr, "tidemark: %s: and %zu more such ranges\n", target,
-			result->nr_unreadable - RANGES_SHOWN);
-}
-
-static uint64_t unreadable_bytes(const struct restore_result *result)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < result->nr_unreadable; i++)
-		bytes += result->unreadable[i].bytes;
-	return bytes;
-}
-
-static void add_source(struct json_object *object, const struct restore_result *result)
-{
-	const struct tmc_instant *instant = &result->instant;
-	char id[TMC_ID_TEXT], stretch[17];
-
-	if (!instant->stretch) {
-		tmc_id_format(&result->point.id, id);
-		json_add_text(object, "point", id);
-		return;
-	}
-	snprintf(stretch, sizeof(stretch), "%016" PRIx64, instant->stretch);
-	tmc_id_format(&instant->base, id);
-	json_add_text(object, "stretch", stretch);
-	json_add_number(object, "seq", instant->seq);
-	json_add_number(object, "time_ns", instant->time_ns);
-	json_add_text(object, "base", id);
-}
-
-static void report_json(const char *target, const struct restore_result *result)
-{
-	struct json_object *object = json_object_new_object();
-
-	add_source(object, result);
-	json_add_text(object, "volume", result->point.volume.name);
-	json_add_text(object, "target", target);
-	json_add_number(object, "volume_bytes", result->point.volume.volume_bytes);
-	json_add_number(object, "unreadable_bytes", unreadable_bytes(result));
-	json_add_ms(object, "seconds", result->elapsed_ms);
-	json_print(object);
-}
-
-static void report_text(const char *target, const struct restore_result *result)
-{
-	char id[TMC_ID_TEXT], when[TIME_TEXT_BYTES];
-	char size[SIZE_TEXT_BYTES];
-
-	tmc_id_format(&result->point.id, id);
-	if (result->instant.stretch)
-		printf("%s (seq %" PRIu64 ")", time_text_format(result->instant.time_ns, when),
-		       result->instant.seq);
-	else
-		printf("point %.12s", id);
-	printf(" of %s restored to %s, %s, %" PRIu64 ".%" PRIu64 " s\n",
-	       result->point.volume.name, target,
-	       size_text_format(result->point.volume.volume_bytes, size),
-	       result->elapsed_ms / 1000, result->elapsed_ms / 100 % 10);
-}
-
-static enum exit_status restore(const struct restore_request *request, bool json, bool quiet)
-{
+	const struct restore_request *request = &arguments->request;
 	CLEANUP(restore_result_clear) struct restore_result result = {0};
 	int r = restore_run(request, &result);
+	enum exit_status status = r < 0 ? command_failure(r) : EXIT_STATUS_OK;
+	int saved = 0;
 
-	if (r < 0)
-		return command_failure(r);
-	if (json)
-		report_json(request->target, &result);
-	else if (!quiet)
-		report_text(request->target, &result);
-	print_unreadable(request->target, &result);
-	return result.nr_unreadable ? EXIT_STATUS_DAMAGED : EXIT_STATUS_OK;
+	if (arguments->manifest && (r == 0 || result.stage != RESTORE_NOT_BEGUN))
+		saved = restore_manifest_save(arguments->manifest, request->target, &result);
+	if (r < 0) {
+		restore_report_incomplete(request->target, &result);
+		return status;
+	}
+	if (saved < 0)
+		status = command_failure(saved);
+	if (arguments->json)
+		restore_manifest_print(restore_report_stream(request->target), request->target,
+				       &result);
+	else if (!arguments->quiet)
+		restore_report(request->target, &result);
+	restore_report_unreadable(request->target, &result);
+	if (status == EXIT_STATUS_OK && tally_bytes(&result.tally, TALLY_UNREADABLE))
+		status = EXIT_STATUS_DAMAGED;
+	return status;
+}
+
+/* From now on, and until the end, the manifest says that the target is not whole. */
+static int save_incomplete(void *context, const struct restore_result *result)
+{
+	const struct arguments *arguments = context;
+
+	return arguments->manifest ? restore_manifest_save(arguments->manifest,
+							   arguments->request.target, result) : 0;
+}
+
+/* "1G-2G", "512-" */
+static enum exit_status take_range(struct restore_request *request, const char *text)
+{
+	size_t length = strcspn(text, "-");
+	CLEANUP_FREE char *begin = strndup(text, length);
+	const char *end = text + length + 1;
+	int r = -EINVAL;
+
+	if (begin && text[length])
+		r = size_text_parse(begin, &request->begin);
+	request->end = 0;
+	if (r == 0 && *end)
+		r = size_text_parse(end, &request->end);
+	if (r == 0 && (!*end || request->begin < request->end))
+		return EXIT_STATUS_OK;
+	return command_usage("restore", "restore --range %s: give START-END, two sizes in bytes "
+			     "such as 1G-2G, of which the second is larger, or START-", text);
 }
 
 /* The options that name an instant; others return EXIT_STATUS_USAGE, as a slip does. */
@@ -163,6 +145,34 @@ static enum exit_status take_when(struct arguments *arguments, int option, char 
 	}
 }
 
+/* Those that say how; the rest name an instant. */
+static enum exit_status take_how(struct arguments *arguments, int option, char **argv)
+{
+	struct restore_request *request = &arguments->request;
+
+	switch (option) {
+	case 'D':
+		request->method = RESTORE_DELTA;
+		return EXIT_STATUS_OK;
+	case 'R':
+		request->method = RESTORE_RESUME;
+		return EXIT_STATUS_OK;
+	case 'g':
+		return take_range(request, optarg);
+	case 'V':
+		request->read_back = true;
+		return EXIT_STATUS_OK;
+	case 'n':
+		request->dry_run = true;
+		return EXIT_STATUS_OK;
+	case 'M':
+		arguments->manifest = optarg;
+		return EXIT_STATUS_OK;
+	default:
+		return take_when(arguments, option, argv);
+	}
+}
+
 static enum exit_status check_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	struct restore_request *request = &arguments->request;
@@ -182,6 +192,8 @@ static enum exit_status check_arguments(struct arguments *arguments, int argc, c
 		request->point = argv[optind];
 	request->target = argv[argc - 1];
 	request->progress = !arguments->quiet;
+	request->begins = save_incomplete;
+	request->context = arguments;
 	request->repository = command_repository("restore", request->repository);
 	return request->repository ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
 }
@@ -194,6 +206,12 @@ enum exit_status command_restore(int argc, char **argv)
 		{"mark", required_argument, NULL, 'm'},
 		{"before-flush", no_argument, NULL, 'b'},
 		{"volume", required_argument, NULL, 'v'},
+		{"delta", no_argument, NULL, 'D'},
+		{"resume", no_argument, NULL, 'R'},
+		{"range", required_argument, NULL, 'g'},
+		{"verify", no_argument, NULL, 'V'},
+		{"dry-run", no_argument, NULL, 'n'},
+		{"manifest", required_argument, NULL, 'M'},
 		{"repo", required_argument, NULL, 'r'},
 		{"force", no_argument, NULL, 'f'},
 		{"json", no_argument, NULL, 'j'},
@@ -207,7 +225,7 @@ enum exit_status command_restore(int argc, char **argv)
 	int option;
 
 	while (status == EXIT_STATUS_OK &&
-	       (option = getopt_long(argc, argv, ":r:fqh", options, NULL)) != -1) {
+	       (option = getopt_long(argc, argv, ":r:fnqh", options, NULL)) != -1) {
 		switch (option) {
 		case 'b':
 			arguments.when.before_flush = true;
@@ -231,10 +249,10 @@ enum exit_status command_restore(int argc, char **argv)
 			puts(help);
 			return EXIT_STATUS_OK;
 		default:
-			status = take_when(&arguments, option, argv);
+			status = take_how(&arguments, option, argv);
 		}
 	}
 	if (status == EXIT_STATUS_OK)
 		status = check_arguments(&arguments, argc, argv);
-	return status == EXIT_STATUS_OK ? restore(request, arguments.json, arguments.quiet) : status;
+	return status == EXIT_STATUS_OK ? restore(&arguments) : status;
 }

@@ -403,6 +403,57 @@ struct tmc_sink {
 int tmc_point_extract(struct tmc_repo *repo, const struct tmc_point *point,
 		      unsigned int nr_workers, const struct tmc_sink *sink);
 
+/** A part of a point, in its chunks. */
+struct tmc_part {
+	uint64_t first_chunk;
+	uint64_t nr_chunks;       /**< UINT64_MAX: to the end of the volume */
+	const uint64_t *left_out; /**< chunk n of the volume: bit n % 64 of word n / 64; NULL: none */
+};
+
+/**
+ * The same for a part: chunks that are left out are neither read nor delivered, and what lies
+ * between the wanted ones costs nothing. progress() counts of the whole volume.
+ */
+int tmc_point_extract_part(struct tmc_repo *repo, const struct tmc_point *point,
+			   const struct tmc_part *part, unsigned int nr_workers,
+			   const struct tmc_sink *sink);
+
+enum tmc_content {
+	TMC_CONTENT_DATA,
+	TMC_CONTENT_ZERO,
+	TMC_CONTENT_UNREADABLE, /**< marked with tmc_backup_put_unreadable */
+};
+
+/**
+ * What an extraction of the part would deliver, by the tree alone: ranges in ascending order,
+ * neighbours of one kind joined where nothing between them is left out. A negative return
+ * value of range() stops, and is returned. Errors: -ENOENT, as tmc_point_extract.
+ */
+int tmc_point_map(struct tmc_repo *repo, const struct tmc_point *point, const struct tmc_part *part,
+		  int (*range)(void *context, enum tmc_content content, uint64_t offset,
+			       uint64_t bytes), void *context);
+
+/**
+ * Tells which chunks of something that was made from a point, or is to be, hold what the point
+ * says, by hash. Used by one thread at a time; as many may be had as there are threads.
+ */
+struct tmc_compare;
+
+/** Ended by tmc_compare_end. Errors: -ENOENT, as tmc_point_extract. */
+int tmc_compare_begin(struct tmc_repo *repo, const struct tmc_point *point,
+		      struct tmc_compare **ret_compare);
+
+/**
+ * data: the chunks from first_chunk on, the last of the volume with its own length. Bit n % 64
+ * of word n / 64 of ret_same, of which all (nr_chunks + 63) / 64 words are set: chunk
+ * first_chunk + n is the point's. A chunk that was unreadable at the backup is the same as
+ * zeros, which a restore makes of it. Errors: -EINVAL (beyond the end), -EBADMSG.
+ */
+int tmc_compare_chunks(struct tmc_compare *compare, uint64_t first_chunk, uint32_t nr_chunks,
+		       const void *data, uint64_t *ret_same);
+/** Frees it; NULL is fine. */
+void tmc_compare_end(struct tmc_compare *compare);
+
 /**
  * Where two points differ, by their trees alone: no content is read, and the cost
  * grows with what differs. In whole chunks, but for the end of a volume. Of volumes

@@ -2,170 +2,362 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The catalog reads in the order that is cheapest and checks each chunk against
- * its hash before it comes here, so what is left to do is to write it where it
- * belongs.
+ * The order of the steps: find what is meant, check, open, find out what is to be written, and
+ * only then write it (docs/restore.md, invariant 1). The catalog reads in the order that is
+ * cheapest and checks each chunk against its hash before it comes here.
  */
 #include "restore/restore.h"
+#include "common/bit_run.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
 #include "common/failure.h"
-#include "common/first_failure.h"
-#include "common/lock_scope.h"
-#include "common/progress.h"
 #include "restore/journal_volume.h"
+#include "restore/read_back.h"
+#include "restore/stream.h"
 #include "restore/target.h"
+#include "restore/target_compare.h"
+#include "restore/writer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 struct restore {
-	struct target target;
-	struct progress progress;
-	struct first_failure failure; /* of the target, not of the catalog */
-	pthread_mutex_t lock;         /* result's list */
+	const struct restore_request *request;
 	struct restore_result *result;
+	struct tmc_repo *repo;
+	struct target target;
+	struct tracker tracker;
+	uint64_t *left_out; /* chunks that need not be written; NULL: none */
 };
 
 void restore_result_clear(struct restore_result *result)
 {
-	free(result->unreadable);
-	result->unreadable = NULL;
-	result->nr_unreadable = 0;
+	tally_clear(&result->tally);
 }
 
-static int keep_failure(struct restore *restore, int error)
+static bool is_in_place(const struct restore *restore)
 {
-	return error < 0 ? first_failure_note(&restore->failure, error) : 0;
+	return restore->request->method != RESTORE_WHOLE;
 }
 
-static int on_data(void *context, uint64_t offset, const void *data, size_t bytes)
+static bool is_instant(const struct restore *restore)
 {
-	struct restore *restore = context;
-
-	return keep_failure(restore, target_write(&restore->target, offset, data, bytes));
+	return restore->request->when != NULL;
 }
 
-static int on_zero(void *context, uint64_t offset, uint64_t bytes)
+/* ------------------------------------------------------------------------- plan */
+
+static void on_same(void *context, uint64_t first, uint64_t nr)
 {
 	struct restore *restore = context;
 
-	return keep_failure(restore, target_zero(&restore->target, offset, bytes));
+	tally_note_chunks(&restore->result->tally, TALLY_SAME, first, nr);
 }
 
-static int remember_unreadable(struct restore *restore, uint64_t offset, uint64_t bytes)
+static int on_unreadable(void *context, uint64_t first_chunk, uint64_t nr_chunks)
 {
-	struct restore_result *result = restore->result;
-	struct restore_range *grown;
+	struct restore *restore = context;
 
-	LOCK_SCOPE(&restore->lock);
-	grown = reallocarray(result->unreadable, result->nr_unreadable + 1, sizeof(*grown));
-	if (!grown)
-		return failure_set(-ENOMEM, "restore: out of memory");
-	result->unreadable = grown;
-	grown[result->nr_unreadable++] = (struct restore_range){offset, bytes};
+	tally_note_chunks(&restore->result->tally, TALLY_UNREADABLE, first_chunk, nr_chunks);
 	return 0;
 }
 
-static int on_unreadable(void *context, uint64_t offset, uint64_t bytes)
+static void note_known(struct tally *tally, const uint64_t *changed)
 {
-	struct restore *restore = context;
-	int r = remember_unreadable(restore, offset, bytes);
+	uint64_t end = tally_end_chunk(tally);
+	uint64_t first = bit_find(changed, tally_first_chunk(tally), end, false);
 
-	return r < 0 ? keep_failure(restore, r) : on_zero(context, offset, bytes);
-}
+	while (first < end) {
+		uint64_t behind = bit_find(changed, first, end, true);
 
-static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
-{
-	struct restore *restore = context;
-
-	progress_update(&restore->progress, done_bytes, total_bytes);
-}
-
-static int by_offset(const void *a, const void *b)
-{
-	const struct restore_range *left = a;
-	const struct restore_range *right = b;
-
-	return (left->offset > right->offset) - (left->offset < right->offset);
-}
-
-static void merge_unreadable(struct restore_result *result)
-{
-	struct restore_range *ranges = result->unreadable;
-	size_t nr = 0;
-
-	if (!result->nr_unreadable)
-		return;
-	qsort(ranges, result->nr_unreadable, sizeof(*ranges), by_offset);
-	for (size_t i = 1; i < result->nr_unreadable; i++) {
-		if (ranges[nr].offset + ranges[nr].bytes == ranges[i].offset)
-			ranges[nr].bytes += ranges[i].bytes;
-		else
-			ranges[++nr] = ranges[i];
+		tally_note_chunks(tally, TALLY_KNOWN, first, behind - first);
+		first = bit_find(changed, behind, end, false);
 	}
-	result->nr_unreadable = nr + 1;
 }
 
-static int extract(struct restore *restore, struct tmc_repo *repo,
-		   const struct restore_request *request)
+/* All of the range, or where the tracker is believed what it does not know to be unchanged. */
+static int compare(struct restore *restore, const uint64_t *changed)
 {
-	struct tmc_sink sink = {
-		.data = on_data,
-		.zero = on_zero,
-		.unreadable = on_unreadable,
-		.progress = on_progress,
+	struct restore_result *result = restore->result;
+	struct tally *tally = &result->tally;
+	struct target_compare request = {
+		.repo = restore->repo,
+		.point = &result->point,
+		.target = &restore->target,
+		.first_chunk = tally_first_chunk(tally),
+		.end_chunk = tally_end_chunk(tally),
+		.chosen = changed,
+		.total_bytes = tally_bytes(tally, TALLY_INCOMPLETE),
+		.verb = "comparing",
+		.progress = restore->request->progress,
+		.same = on_same,
 		.context = restore,
 	};
-	int failed;
-	int r;
 
-	progress_start(&restore->progress, "restoring", request->progress);
-	if (request->when)
-		r = tmc_instant_extract(repo, &restore->result->instant, 0, &sink);
-	else
-		r = tmc_point_extract(repo, &restore->result->point, 0, &sink);
-	progress_stop(&restore->progress);
-	failed = first_failure_get(&restore->failure);
-	if (failed < 0)
-		return failure_set(failed, "%s; the target is incomplete", failure_text());
-	if (r < 0)
-		return failure_set(r, "%s; %s is incomplete", tmc_error_text(), request->target);
-	return target_finish(&restore->target);
+	result->nr_compared = tally_nr_chunks(tally, TALLY_INCOMPLETE);
+	return target_compare_run(&request);
 }
 
-static int write_point(struct tmc_repo *repo, const struct restore_request *request,
-		       enum target_kind kind, struct restore_result *result)
+static int compare_changed(struct restore *restore)
 {
-	struct restore restore = {.lock = PTHREAD_MUTEX_INITIALIZER, .result = result};
-	int r;
+	struct restore_result *result = restore->result;
+	CLEANUP_FREE uint64_t *changed = calloc(result->tally.nr_chunks / 64 + 1, sizeof(*changed));
+	char volume_id[TMC_TEXT_BYTES] = "";
+	int believed, r = 0;
 
-	first_failure_init(&restore.failure);
-	r = target_open(kind, request->target, result->point.volume.volume_bytes, &restore.target);
+	if (!changed)
+		return failure_set(-ENOMEM, "restore: out of memory");
+	if (restore->tracker.channel)
+		r = tracker_identify(&restore->tracker, restore->request->target, volume_id);
 	if (r < 0)
 		return r;
-	r = extract(&restore, repo, request);
-	target_close(&restore.target);
-	merge_unreadable(result);
+	believed = tracker_find_changed(&restore->tracker, restore->repo, &result->point, volume_id,
+					changed);
+	result->basis = believed ? RESTORE_BY_TRACKER : RESTORE_BY_HASH;
+	if (believed)
+		result->base = restore->tracker.base.id;
+	else
+		memcpy(result->why, restore->tracker.why, sizeof(result->why));
+	if (believed)
+		note_known(&result->tally, changed);
+	return compare(restore, believed ? changed : NULL);
+}
+
+static int note_unreadable(struct restore *restore)
+{
+	const struct tmc_point *point = &restore->result->point;
+	int r = point->unreadable_chunks ?
+		tmc_point_unreadable(restore->repo, point, on_unreadable, restore) : 0;
+
+	return r < 0 ? failure_set(r, "%s", tmc_error_text()) : 0;
+}
+
+static int plan_point(struct restore *restore)
+{
+	int r = note_unreadable(restore);
+
+	if (r == 0 && is_in_place(restore))
+		r = compare_changed(restore);
+	if (r < 0)
+		return r;
+	restore->left_out = tally_bitmap(&restore->result->tally,
+					 1u << TALLY_SAME | 1u << TALLY_KNOWN);
+	return restore->left_out ? 0 : failure_set(-ENOMEM, "restore: out of memory");
+}
+
+/* What an instant holds is not known before it is made: its chunks are compared as they come. */
+static int plan(struct restore *restore)
+{
+	if (!is_instant(restore))
+		return plan_point(restore);
+	restore->result->basis = is_in_place(restore) ? RESTORE_BY_BYTES : RESTORE_BY_NOTHING;
+	return 0;
+}
+
+static struct tmc_part part_of(const struct restore *restore)
+{
+	const struct tally *tally = &restore->result->tally;
+	uint64_t first = tally_first_chunk(tally);
+
+	return (struct tmc_part){first, tally_end_chunk(tally) - first, restore->left_out};
+}
+
+/* ------------------------------------------------------------------------ write */
+
+static int extract(struct restore *restore, bool only_looks)
+{
+	struct restore_result *result = restore->result;
+	bool by_bytes = result->basis == RESTORE_BY_BYTES;
+	struct tmc_part part = part_of(restore);
+	struct writer writer;
+	struct tmc_sink sink;
+	int failed, r;
+
+	writer_start(&writer, &restore->target, &result->tally,
+		     by_bytes ? WRITER_DELTA : WRITER_WRITE);
+	writer.only_looks = only_looks;
+	progress_start(&writer.progress, "restoring", restore->request->progress);
+	progress_set_total(&writer.progress, tally_bytes(&result->tally, TALLY_INCOMPLETE));
+	sink = writer_sink(&writer);
+	if (is_instant(restore))
+		r = tmc_instant_extract(restore->repo, &result->instant, 0, &sink);
+	else
+		r = tmc_point_extract_part(restore->repo, &result->point, &part, 0, &sink);
+	progress_stop(&writer.progress);
+	result->nr_compared += writer.nr_compared;
+	failed = writer_failure(&writer);
+	if (failed < 0)
+		return failed;
+	return r < 0 ? failure_set(r, "%s", tmc_error_text()) : 0;
+}
+
+static int read_back(struct restore *restore)
+{
+	const struct restore_request *request = restore->request;
+	struct restore_result *result = restore->result;
+	int r = target_sync(&restore->target);
+
+	if (r < 0)
+		return r;
+	result->is_read_back = true;
+	if (is_instant(restore))
+		return read_back_instant(restore->repo, &result->instant, &restore->target,
+					 &result->tally, request->progress, &result->nr_read_back);
+	return read_back_point(restore->repo, &result->point, &restore->target, &result->tally,
+			       request->progress, &result->nr_read_back);
+}
+
+static int check_alone(struct restore *restore)
+{
+	CLEANUP_FREE uint64_t *written = tally_bitmap(&restore->result->tally,
+						      1u << TALLY_WRITTEN | 1u << TALLY_ZEROED);
+
+	if (!written)
+		return failure_set(-ENOMEM, "restore: out of memory");
+	return tracker_check_alone(&restore->tracker, written);
+}
+
+static int write_all(struct restore *restore)
+{
+	int r = target_begin(&restore->target);
+
+	if (r == 0)
+		r = extract(restore, false);
+	if (r == 0 && (restore->request->read_back || is_in_place(restore)))
+		r = read_back(restore);
+	if (r == 0)
+		r = check_alone(restore);
+	if (r == 0)
+		r = target_finish(&restore->target);
+	return r < 0 ? failure_set(r, "%s; %s is incomplete", failure_text(),
+				   restore->request->target) : 0;
+}
+
+static int begin(const struct restore_request *request, struct restore_result *result)
+{
+	int r = request->begins ? request->begins(request->context, result) : 0;
+
+	if (r == 0)
+		result->stage = RESTORE_BEGUN;
 	return r;
 }
 
-static int check(const struct restore_request *request, const struct tmc_point *point,
-		 enum target_kind *ret_kind)
+/* ---------------------------------------------------------------------- dry run */
+
+static int on_range(void *context, enum tmc_content content, uint64_t offset, uint64_t bytes)
+{
+	struct tally *tally = context;
+
+	tally_note(tally, content == TMC_CONTENT_DATA ? TALLY_WRITTEN : TALLY_ZEROED, offset,
+		   bytes);
+	return 0;
+}
+
+static int look(struct restore *restore)
+{
+	struct tmc_part part = part_of(restore);
+	int r;
+
+	if (is_instant(restore))
+		return extract(restore, true);
+	r = tmc_point_map(restore->repo, &restore->result->point, &part, on_range,
+			  &restore->result->tally);
+	return r < 0 ? failure_set(r, "%s", tmc_error_text()) : 0;
+}
+
+/* ----------------------------------------------------------------------- target */
+
+static bool has_range(const struct restore *restore)
+{
+	const struct tally *tally = &restore->result->tally;
+
+	return tally->begin != 0 || tally->end != tally->volume_bytes;
+}
+
+static enum target_how how_of(const struct restore *restore)
+{
+	if (restore->request->method == RESTORE_RESUME)
+		return TARGET_RESUME;
+	return is_in_place(restore) || has_range(restore) ? TARGET_IN_PLACE : TARGET_REPLACE;
+}
+
+static int check(const struct restore *restore, enum target_kind *ret_kind)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	const struct tally *tally = &restore->result->tally;
 	struct target_check target = {
 		.tree = &tree,
 		.swaps = "/proc/swaps",
-		.repository = request->repository,
-		.path = request->target,
-		.point = point,
-		.force = request->force,
+		.repository = restore->request->repository,
+		.path = restore->request->target,
+		.point = &restore->result->point,
+		.force = restore->request->force,
+		.how = how_of(restore),
+		.delta = is_in_place(restore),
+		.needed_bytes = tally->end,
 	};
 	int r = block_tree_open_system(&tree);
 
 	return r < 0 ? r : target_check(&target, ret_kind);
 }
+
+static int open_target(struct restore *restore, enum target_kind kind)
+{
+	const struct restore_request *request = restore->request;
+	enum target_how how = request->dry_run ? TARGET_LOOK : how_of(restore);
+	int r = 0;
+
+	/* First, so that nobody makes an image of what is about to change. */
+	if (kind == TARGET_DEVICE && is_in_place(restore))
+		r = tracker_open(request->target, &restore->tracker);
+	if (r == 0)
+		r = target_open(kind, how, request->target, restore->result->tally.volume_bytes,
+				&restore->target);
+	restore->target.only_grows = has_range(restore);
+	return r;
+}
+
+static int restore_to_target(struct restore *restore)
+{
+	enum target_kind kind;
+	int r = check(restore, &kind);
+
+	if (r == 0)
+		r = open_target(restore, kind);
+	if (r == 0)
+		r = plan(restore);
+	if (r < 0 || restore->request->dry_run)
+		return r < 0 ? r : look(restore);
+	r = begin(restore->request, restore->result);
+	return r < 0 ? r : write_all(restore);
+}
+
+/* -------------------------------------------------------------- standard output */
+
+static int restore_to_stdout(struct restore *restore)
+{
+	const struct restore_request *request = restore->request;
+	struct restore_result *result = restore->result;
+	int r;
+
+	if (is_instant(restore))
+		return failure_set(-EINVAL, "standard output: an instant of a journal cannot be "
+				   "written in order; restore it into a file");
+	if (is_in_place(restore))
+		return failure_set(-EINVAL, "standard output: holds nothing that could stay");
+	if (request->dry_run)
+		return look(restore);
+	r = stream_check(STDOUT_FILENO);
+	if (r == 0)
+		r = begin(request, result);
+	if (r == 0)
+		r = stream_run(restore->repo, &result->point, &result->tally, STDOUT_FILENO,
+			       request->progress);
+	return r;
+}
+
+/* ------------------------------------------------------------------- what is meant */
 
 static int find_instant(struct tmc_repo *repo, const struct restore_request *request,
 			struct restore_result *result)
@@ -197,28 +389,70 @@ static int find_point(struct tmc_repo *repo, const struct restore_request *reque
 	return 0;
 }
 
+static int find_range(struct restore *restore)
+{
+	const struct restore_request *request = restore->request;
+	struct restore_result *result = restore->result;
+	uint64_t volume_bytes = result->point.volume.volume_bytes;
+	uint64_t end = request->end ? request->end : volume_bytes;
+	struct tmc_repo_info info;
+
+	tmc_repo_get_info(restore->repo, &info);
+	result->is_keyed = info.encrypted;
+	if (end > volume_bytes || request->begin > end || (request->end && request->begin == end))
+		return failure_set(-ERANGE, "the range from byte %" PRIu64 " to byte %" PRIu64
+				   " does not lie within the volume, which has %" PRIu64 " bytes",
+				   request->begin, end, volume_bytes);
+	return tally_init(&result->tally, volume_bytes, info.chunk_bytes, request->begin, end);
+}
+
 static void close_repo(struct tmc_repo **repo)
 {
 	if (*repo)
 		tmc_repo_close(*repo);
 }
 
+static int run(struct restore *restore)
+{
+	const struct restore_request *request = restore->request;
+	int r = request->when ? find_instant(restore->repo, request, restore->result) :
+				find_point(restore->repo, request, restore->result);
+
+	if (r == 0)
+		r = find_range(restore);
+	if (r < 0)
+		return r;
+	if (strcmp(request->target, RESTORE_STDOUT) == 0)
+		return restore_to_stdout(restore);
+	r = restore_to_target(restore);
+	target_close(&restore->target);
+	tracker_close(&restore->tracker);
+	return r;
+}
+
 int restore_run(const struct restore_request *request, struct restore_result *ret_result)
 {
 	CLEANUP(close_repo) struct tmc_repo *repo = NULL;
 	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
-	enum target_kind kind;
+	struct restore restore = {
+		.request = request,
+		.result = ret_result,
+		.target = {.fd = -1, .direct_fd = -1},
+	};
 	int r = tmc_repo_open(request->repository, &repo);
 
-	*ret_result = (struct restore_result){0};
+	*ret_result = (struct restore_result){
+		.method = request->method,
+		.dry_run = request->dry_run,
+		.start_ns = clock_ns(CLOCK_REALTIME),
+	};
 	if (r < 0)
 		return failure_set(r, "%s", tmc_error_text());
-	r = request->when ? find_instant(repo, request, ret_result) :
-			    find_point(repo, request, ret_result);
-	if (r == 0)
-		r = check(request, &ret_result->point, &kind);
-	if (r == 0)
-		r = write_point(repo, request, kind, ret_result);
+	restore.repo = repo;
+	r = run(&restore);
+	free(restore.left_out);
+	if (r == 0 && !request->dry_run)
+		ret_result->stage = RESTORE_COMPLETE;
 	ret_result->elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
 	return r;
 }

@@ -77,6 +77,21 @@ static bool is_same_file(const struct target_check *check, const struct stat *ot
 	return st->st_dev == other->st_dev && st->st_ino == other->st_ino;
 }
 
+/* Writes to the live device are tracked like anybody's, as long as nobody makes an image of it. */
+static int check_own_attachment(const struct target_check *check,
+				const struct attachment *attachment)
+{
+	if (!check->delta)
+		return failure_set(-ETXTBSY, "%s: is protected by the attachment %s; run \"tidemark "
+				   "detach %s\" first, or write only what differs, with --delta",
+				   check->path, attachment->name, attachment->name);
+	if (attachment->agent)
+		return failure_set(-EBUSY, "%s: the attachment %s is in use, by a backup that is "
+				   "running or by tidemarkd; stop that first", check->path,
+				   attachment->name);
+	return 0;
+}
+
 static int check_attachments(const struct target_check *check, dev_t device,
 			     const struct block_range *range)
 {
@@ -90,6 +105,10 @@ static int check_attachments(const struct target_check *check, dev_t device,
 		if (attachments[i].mapped == device)
 			return failure_set(-ETXTBSY, "%s: is the attachment of a device; name the "
 					   "device", check->path);
+		if (attachments[i].live == device) {
+			r = check_own_attachment(check, &attachments[i]);
+			continue;
+		}
 		if (block_tree_range(check->tree, attachments[i].live, &protected) < 0)
 			continue;
 		protected.start_sector += attachments[i].start_sector;
@@ -122,7 +141,7 @@ static int check_holders(const struct target_check *check, const struct block_ra
 static int check_size(const struct target_check *check, const struct block_range *range)
 {
 	uint64_t bytes = range->nr_sectors * SECTOR_BYTES;
-	uint64_t needed = check->point->volume.volume_bytes;
+	uint64_t needed = check->needed_bytes;
 	char is_text[SIZE_TEXT_BYTES];
 	char needs_text[SIZE_TEXT_BYTES];
 
@@ -233,19 +252,53 @@ static int check_outside_repository(const struct target_check *check, const char
 	return 0;
 }
 
-static int check_existing_file(const struct target_check *check, const struct stat *st)
+static int check_file_use(const struct target_check *check, const struct stat *st)
 {
-	int r = check_outside_repository(check, check->path);
-
-	if (r < 0)
-		return r;
 	if (is_loop_file(check, st))
 		return refuse(check->path, "is used by a loop device; detach that first");
 	if (any_swap(check, is_same_file, st))
 		return refuse(check->path, "is used as swap; run swapoff first");
-	if (st->st_size && check->force != TARGET_FORCE)
-		return refuse(check->path, "exists and is not empty; use --force to replace it");
 	return 0;
+}
+
+static int check_file_content(const struct target_check *check, const struct stat *st)
+{
+	CLEANUP_CLOSE int fd = open(check->path, O_RDONLY | O_CLOEXEC);
+	struct tmc_volume found = {0};
+
+	if (fd < 0)
+		return failure_set(-errno, "%s: %s", check->path, strerror(errno));
+	volume_describe_file(fd, (uint64_t)st->st_size, &found);
+	if (found.fs_uuid[0] && strcmp(found.fs_uuid, check->point->volume.fs_uuid) == 0)
+		return 0;
+	return failure_set(-ETXTBSY, "%s: does not hold the file system of the volume %s; use "
+			   "--force to write into it all the same", check->path, check->point->volume.name);
+}
+
+static int check_existing_file(const struct target_check *check, const struct stat *st)
+{
+	int r = check_outside_repository(check, check->path);
+
+	if (r == 0)
+		r = check_file_use(check, st);
+	if (r < 0 || !st->st_size || check->force == TARGET_FORCE)
+		return r;
+	if (check->how == TARGET_REPLACE)
+		return refuse(check->path, "exists and is not empty; use --force to replace it");
+	return check_file_content(check, st);
+}
+
+/* Where an interrupted restore has left one. */
+static int check_partial(const struct target_check *check)
+{
+	CLEANUP_FREE char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s.partial", check->path) < 0) {
+		path = NULL;
+		return failure_set(-ENOMEM, "%s: out of memory", check->path);
+	}
+	return stat(path, &st) < 0 ? 0 : check_file_use(check, &st);
 }
 
 static int check_new_file(const struct target_check *check)
@@ -259,6 +312,12 @@ static int check_new_file(const struct target_check *check)
 	/* A mistyped device must not become a file that fills memory. */
 	if (strcmp(real, "/dev") == 0 || strncmp(real, "/dev/", 5) == 0)
 		return failure_set(-ENOENT, "%s: no such block device", check->path);
+	if (check->how == TARGET_RESUME) {
+		int r = check_partial(check);
+
+		if (r < 0)
+			return r;
+	}
 	return check_outside_repository(check, real);
 }
 

@@ -17,6 +17,7 @@
 #include "fake_sysfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #define MIB (1u << 20)
 
@@ -48,6 +49,7 @@ static int setup(void **state)
 		.repository = place->repository,
 		.path = place->path,
 		.point = &place->point,
+		.needed_bytes = place->point.volume.volume_bytes,
 	};
 	*state = place;
 	return 0;
@@ -158,7 +160,8 @@ static void content_holes_and_an_odd_end_arrive(void **state)
 	FILE *file;
 
 	memset(data, 0x5a, MIB);
-	assert_int_equal(target_open(TARGET_NEW_FILE, place->path, bytes, &target), 0);
+	assert_int_equal(target_open(TARGET_NEW_FILE, TARGET_REPLACE, place->path, bytes, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	assert_int_equal(target_write(&target, 0, data, MIB), 0);
 	assert_int_equal(target_zero(&target, MIB, 2 * MIB), 0);
 	assert_int_equal(target_write(&target, 3 * MIB, data, 1536), 0);
@@ -181,7 +184,8 @@ static void a_restore_that_did_not_finish_leaves_no_file(void **state)
 	struct place *place = *state;
 	struct target target;
 
-	assert_int_equal(target_open(TARGET_NEW_FILE, place->path, MIB, &target), 0);
+	assert_int_equal(target_open(TARGET_NEW_FILE, TARGET_REPLACE, place->path, MIB, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	target_close(&target);
 	assert_int_equal(access(place->path, F_OK), -1);
 }
@@ -194,7 +198,8 @@ static void a_forced_file_keeps_nothing_of_what_it_held(void **state)
 	FILE *file;
 
 	fake_file(&place->fake, "precious", "image");
-	assert_int_equal(target_open(TARGET_FILE, place->path, 8, &target), 0);
+	assert_int_equal(target_open(TARGET_FILE, TARGET_REPLACE, place->path, 8, &target), 0);
+	assert_int_equal(target_begin(&target), 0);
 	assert_int_equal(target_zero(&target, 0, 8), 0);
 	assert_int_equal(target_finish(&target), 0);
 	target_close(&target);
@@ -202,6 +207,72 @@ static void a_forced_file_keeps_nothing_of_what_it_held(void **state)
 	assert_int_equal(fread(seen, 1, sizeof(seen), file), 8);
 	fclose(file);
 	assert_memory_equal(seen, "\0\0\0\0\0\0\0\0", 8);
+}
+
+/* What is not written stays, so it must be the volume that it is about. */
+static void a_file_in_place_must_hold_the_volume(void **state)
+{
+	struct place *place = *state;
+	enum target_kind kind;
+
+	place->check.how = TARGET_IN_PLACE;
+	assert_int_equal(target_check(&place->check, &kind), 0);
+	fake_file(&place->fake, "precious", "image");
+	refused(place, -ETXTBSY, "does not hold the file system");
+	place->check.force = TARGET_FORCE;
+	assert_int_equal(target_check(&place->check, &kind), 0);
+	assert_int_equal(kind, TARGET_FILE);
+}
+
+static void what_a_restore_left_may_be_in_use(void **state)
+{
+	struct place *place = *state;
+	char partial[160];
+	enum target_kind kind;
+
+	place->check.how = TARGET_RESUME;
+	snprintf(partial, sizeof(partial), "%s.partial", place->path);
+	fake_file(&place->fake, "half", "image.partial");
+	assert_int_equal(target_check(&place->check, &kind), 0);
+	assert_int_equal(kind, TARGET_NEW_FILE);
+	fake_file(&place->fake, partial, "devices/loop0/loop/backing_file");
+	refused(place, -ETXTBSY, "loop device");
+}
+
+static void opening_changes_nothing(void **state)
+{
+	struct place *place = *state;
+	struct target target;
+	char seen[16] = "";
+	FILE *file;
+
+	fake_file(&place->fake, "precious", "image");
+	for (int how = TARGET_REPLACE; how <= TARGET_LOOK; how++) {
+		assert_int_equal(target_open(TARGET_FILE, (enum target_how)how, place->path, 3,
+					     &target), 0);
+		target_close(&target);
+	}
+	file = fopen(place->path, "r");
+	assert_int_equal(fread(seen, 1, sizeof(seen), file), 8);
+	fclose(file);
+	assert_memory_equal(seen, "precious", 8);
+}
+
+static void a_locked_file_is_in_use(void **state)
+{
+	struct place *place = *state;
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+	struct target target;
+	int fd;
+
+	fake_file(&place->fake, "precious", "image");
+	fd = open(place->path, O_RDWR);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(target_open(TARGET_FILE, TARGET_REPLACE, place->path, 8, &target),
+			 -ETXTBSY);
+	close(fd);
+	assert_int_equal(target_open(TARGET_FILE, TARGET_REPLACE, place->path, 8, &target), 0);
+	target_close(&target);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -218,6 +289,10 @@ int main(void)
 		TEST(content_holes_and_an_odd_end_arrive),
 		TEST(a_restore_that_did_not_finish_leaves_no_file),
 		TEST(a_forced_file_keeps_nothing_of_what_it_held),
+		TEST(a_file_in_place_must_hold_the_volume),
+		TEST(what_a_restore_left_may_be_in_use),
+		TEST(opening_changes_nothing),
+		TEST(a_locked_file_is_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,19 +4,19 @@
  *
  * Runs in a bitmap: bit n is bit n % 64 of word n / 64.
  */
-#ifndef CATALOG_BIT_RUN_H
-#define CATALOG_BIT_RUN_H
+#ifndef COMMON_BIT_RUN_H
+#define COMMON_BIT_RUN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-static inline bool tmc_bit_is_set(const uint64_t *bits, uint64_t n)
+static inline bool bit_is_set(const uint64_t *bits, uint64_t n)
 {
 	return bits[n / 64] >> n % 64 & 1;
 }
 
 /** The first bit from n on that is set, or is not; end: none before it. */
-static inline uint64_t tmc_bit_find(const uint64_t *bits, uint64_t n, uint64_t end, bool set)
+static inline uint64_t bit_find(const uint64_t *bits, uint64_t n, uint64_t end, bool set)
 {
 	while (n < end) {
 		uint64_t word = (set ? bits[n / 64] : ~bits[n / 64]) >> n % 64;
@@ -31,7 +31,7 @@ static inline uint64_t tmc_bit_find(const uint64_t *bits, uint64_t n, uint64_t e
 }
 
 /** From n on up to end. */
-static inline void tmc_bit_set(uint64_t *bits, uint64_t n, uint64_t end)
+static inline void bit_set(uint64_t *bits, uint64_t n, uint64_t end)
 {
 	for (; n < end; n++)
 		bits[n / 64] |= 1ull << n % 64;
