@@ -75,14 +75,15 @@ done
 check tidemark restore latest /dev/vdd --quiet
 same_device /dev/vdb /dev/vdd
 
-check dmsetup reload slow --table "$(delayed_writes 0)"
-check dmsetup resume slow
-
-# Stopped, with everything overwritten.
+# Stopped, with everything overwritten. Until then it has much to store, slowly, or it
+# might have read it all.
+check dd if=/dev/urandom of=/dev/vda bs=1M count=192 oflag=direct status=none
 tidemark backup /dev/vda --json --full >/tmp/backup 2>/tmp/said &
 agent=$!
 wait_until 20 cut_is active
 check kill -STOP "$agent"
+check dmsetup reload slow --table "$(delayed_writes 0)"
+check dmsetup resume slow
 check dd if=/dev/urandom of=/dev/vda bs=1M count=192 oflag=direct status=none
 wait_until 20 cut_is lost
 check kill -CONT "$agent"

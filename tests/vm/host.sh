@@ -120,11 +120,17 @@ find_splat() {
 		grep -aEm 1 "\[ *[0-9]+\.[0-9]{6}\].*($report)" | tr -d '\r'
 }
 
+# The first that went wrong by console log $1, in the test's own words; what follows from it
+# is said behind it.
+failure_of() {
+	sed -n 's/\r$//; s/^.*FAILED: //p' "$1" | head -n 1
+}
+
 # What became of a guest, by its console log $1 and the verdict $2 it sent:
 # "PASS", "SKIP reason" or "FAIL reason". The console comes first, because a
 # test whose kernel complained has not passed whatever its script says.
 judge() {
-	local log=$1 verdict=$2 splat
+	local log=$1 verdict=$2 splat failure
 	splat=$(find_splat "$log" || true)
 	case $verdict in
 	stuck) echo "FAIL still running when its time was over" ;;
@@ -134,7 +140,10 @@ judge() {
 		case $verdict in
 		'exit 0') echo PASS ;;
 		'skip '*) echo "SKIP ${verdict#skip }" ;;
-		'exit '*) echo "FAIL status ${verdict#exit }" ;;
+		'exit '*)
+			failure=$(failure_of "$log")
+			echo "FAIL ${failure:-status ${verdict#exit }}"
+			;;
 		'tainted '*) echo "FAIL kernel tainted: ${verdict#tainted }" ;;
 		*) echo "FAIL the guest ended without a verdict" ;;
 		esac
