@@ -8,7 +8,10 @@
 #   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
 #   make bench-stream    what the stream costs the agent, and the writers; SIZE=
 
-.PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-stream bench-deps
+#   make bench-programs  what they are made of, so that it keeps building
+
+.PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-stream \
+	bench-programs bench-deps
 bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
 
 bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
@@ -21,6 +24,8 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/lib/libtidemark.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
+bench-programs: $(addprefix $(B)/bench/,replace changed stream)
+
 bench-index:
 	$(Q)tests/vm/deps liblmdb-dev
 	$(Q)$(MAKE) --no-print-directory $(B)/bench/index
@@ -32,7 +37,7 @@ $(B)/bench/index: $(B)/tests/bench/index.o $(B)/tests/unit/synthetic.o $(B)/libu
 
 bench-stream: vm-product $(B)/bench/stream ; $(Q)tests/bench/stream-run $(B)/bench/stream
 
-stream_parts := recorder recorder_drain recorder_keep record_batch ring chunk_read
+stream_parts := recorder recorder_drain recorder_keep backlog handover record_batch ring chunk_read
 $(B)/bench/stream: $(B)/tests/bench/stream.o $(stream_parts:%=$(B)/agent/%.o) $(B)/libunits.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)

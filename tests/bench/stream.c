@@ -39,7 +39,7 @@
 struct channel {
 	struct channel_info info;
 	struct ring ring;
-	struct tidemark_ring_consumer consumer;
+	struct handover_page page;
 	struct tidemark_ring_producer producer;
 	uint8_t *data;
 	uint64_t position, seq;
@@ -68,6 +68,11 @@ int channel_last_seq(struct channel *channel, uint64_t *ret_seq)
 	return 0;
 }
 
+struct handover_page *channel_handover(struct channel *channel)
+{
+	return &channel->page;
+}
+
 static uint8_t *map_twice(size_t bytes)
 {
 	int fd = memfd_create("ring", MFD_CLOEXEC);
@@ -89,13 +94,13 @@ static void produce(struct channel *channel, struct tidemark_record *record, con
 	eventfd_t count;
 
 	/* Not readable while nothing waits, as the module's is. */
-	if (__atomic_load_n(&channel->consumer.consumer_pos, __ATOMIC_ACQUIRE) == channel->position)
+	if (__atomic_load_n(&channel->page.consumer.consumer_pos, __ATOMIC_ACQUIRE) == channel->position)
 		eventfd_read(channel->event_fd, &count);
 	record->record_bytes = (uint32_t)(sizeof(*record) + record->payload_bytes + 63) / 64 * 64;
 	record->seq = ++channel->seq;
 	record->time_ns = (uint64_t)time(NULL) * 1000000000u;
 	while (channel->position + record->record_bytes -
-		       __atomic_load_n(&channel->consumer.consumer_pos, __ATOMIC_ACQUIRE) > RING_BYTES)
+		       __atomic_load_n(&channel->page.consumer.consumer_pos, __ATOMIC_ACQUIRE) > RING_BYTES)
 		usleep(200);
 	memcpy(at, record, sizeof(*record));
 	if (payload)
@@ -258,7 +263,8 @@ static double record_all(struct module *module, struct tmc_repo *repo)
 	channel->data = map_twice(RING_BYTES);
 	channel->producer.stream_state = TIDEMARK_STREAM_ON;
 	channel->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ring_init(&channel->ring, &channel->consumer, &channel->producer, channel->data, RING_BYTES);
+	ring_init(&channel->ring, &channel->page.consumer, &channel->producer, channel->data,
+		  RING_BYTES);
 	if (recorder_start(&request, &recorder) < 0 ||
 	    pthread_create(&thread, NULL, play_module, module))
 		errx(1, "%s", failure_text());
