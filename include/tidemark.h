@@ -454,6 +454,29 @@ int tmc_compare_chunks(struct tmc_compare *compare, uint64_t first_chunk, uint32
 /** Frees it; NULL is fine. */
 void tmc_compare_end(struct tmc_compare *compare);
 
+/** Any part of a point at any time, as a block device gives it. May be shared by threads. */
+struct tmc_image;
+
+/**
+ * Closed with tmc_image_close, before the repository. cache_bytes: of decoded content that is
+ * kept for later reads; there is room for one chunk at least. Errors: -ENOENT, as
+ * tmc_point_extract.
+ */
+int tmc_image_open(struct tmc_repo *repo, const struct tmc_point *point, uint64_t cache_bytes,
+		   struct tmc_image **ret_image);
+/** Frees it, while nobody reads; NULL is fine. */
+void tmc_image_close(struct tmc_image *image);
+
+/** Of the volume. */
+uint64_t tmc_image_bytes(const struct tmc_image *image);
+
+/**
+ * Read bytes from offset on; each chunk has been verified against its hash. Errors: -EINVAL
+ * (beyond the end), -EIO (marked with tmc_backup_put_unreadable), -EBADMSG. Some of the buffer
+ * may have been filled then.
+ */
+int tmc_image_read(struct tmc_image *image, uint64_t offset, void *buffer, size_t bytes);
+
 /**
  * Where two points differ, by their trees alone: no content is read, and the cost
  * grows with what differs. In whole chunks, but for the end of a volume. Of volumes
