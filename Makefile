@@ -27,6 +27,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 HOOKDIR ?= $(PREFIX)/lib/tidemark/hooks
 SYSCONFDIR ?= /etc
 UDEVDIR ?= /usr/lib/udev/rules.d
+NBDKITDIR ?= $(shell pkg-config --variable=plugindir nbdkit)
 MODDIR  ?= $(DESTDIR)/lib/modules/$(KVER)/updates
 CC      ?= cc
 AR      ?= ar
@@ -72,7 +73,7 @@ sanitize  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 
 .PHONY: all tools library kmod kmod-tests install install-library install-udev clean check-unit
 all: tools kmod
-tools: $(B)/tidemark $(B)/tidemarkd
+tools: $(B)/tidemark $(B)/tidemarkd $(B)/nbdkit-tidemark-plugin.so
 .DELETE_ON_ERROR:
 
 $(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libunits.a
@@ -82,6 +83,14 @@ $(B)/tidemark: $(cli_obj) $(agent_obj) $(B)/libunits.a
 $(B)/tidemarkd: $(daemon_obj) $(filter-out $(B)/cli/main.o,$(cli_obj)) $(agent_obj) $(B)/libunits.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs) $(shell pkg-config --libs $(daemon_pkgs))
+
+# It has the library in it, and shows nbdkit's entry point alone. nbdkit has the rest.
+$(B)/nbdkit-tidemark-plugin.so: $(B)/restore/nbdkit/plugin.o $(B)/lib/libtidemark.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $^ \
+	  $(shell pkg-config --libs $(lib_pkgs)) -pthread
+
+$(B)/restore/nbdkit/plugin.o: cflags += -fPIC
 
 $(B)/libunits.a: $(lib_obj)
 	$(call say,AR,$@)
@@ -145,9 +154,10 @@ $(kbuild)/tests/.built: $(wildcard tests/kernel/*) kmod/compat.h
 # These once more, with every repository in them encrypted.
 unit_encrypted := backup check copy damage expiry index-merge instant journal journal-seam note part prune repair repair-doom round-trip
 
-check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) $(B)/tidemark
+check-unit: $(unit_bin) $(B)/contract.c99 $(B)/contract.c++ $(library) tools
 	$(Q)tests/unit/run $(unit_bin) tests/unit/test-library tests/unit/test-secrets \
-	  tests/unit/test-prune-cli tests/unit/test-journal-cli --encrypted $(unit_encrypted:%=$(B)/unit/test-%)
+	  tests/unit/test-prune-cli tests/unit/test-journal-cli tests/unit/test-nbdkit \
+	  --encrypted $(unit_encrypted:%=$(B)/unit/test-%)
 
 # Both contracts must suit programs of either language.
 contracts := include/uapi/tidemark.h include/tidemark.h
@@ -210,6 +220,8 @@ $(B)/unit/test-fault-sweep: $(B)/unit/%: $(B)/asan/tests/unit/%.o $(unit_aid) $(
 # ---------------------------------------------------------------------- install
 install: tools install-library install-udev
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/tidemark $(B)/tidemarkd
+	install -D -m 644 -t $(DESTDIR)$(NBDKITDIR) $(B)/nbdkit-tidemark-plugin.so
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 man/nbdkit-tidemark-plugin.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 man/tidemark.8 man/tidemarkd.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 man/tidemark.conf.5
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
@@ -235,6 +247,6 @@ install-udev:
 clean:
 	rm -rf $(B)
 
--include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj))
+-include $(patsubst %.o,%.d,$(lib_obj) $(agent_obj) $(cli_obj) $(daemon_obj) $(B)/restore/nbdkit/plugin.o)
 -include $(patsubst %.c,$(B)/asan/%.d,$(lib_src) $(agent_src) $(unit_src) $(unit_aid_src) \
 	   $(imitated_src) $(daemon_src) $(cli_src))
