@@ -18,7 +18,7 @@ struct limits {
 };
 
 /**
- * "50M", from 1M on: less than that is read at once; "0": no limit. "50%", from 1% to 10000%.
+ * "50M", from 1M on, as a chunk may be as large as that; "0": no limit. "50%", from 1% to 10000%.
  * "idle", "best-effort" or "best-effort:0" to 7. Errors: -EINVAL, with a sentence that says
  * what it has to be, and is to follow the name and the text.
  */

@@ -9,10 +9,21 @@
 #include "common/clock_ns.h"
 #include "common/lock_scope.h"
 
+#include <tidemark.h>
 #include <unistd.h>
 
 #define SECOND_NS 1000000000u
 #define REST_NS   100000000u
+#define RUNS_PER_SECOND 32 /* at least */
+
+uint32_t pace_run_chunks(uint64_t bytes_per_second, uint32_t chunk_bytes)
+{
+	uint64_t bytes = bytes_per_second / RUNS_PER_SECOND;
+
+	if (!bytes_per_second || bytes > TMC_BUFFER_BYTES)
+		bytes = TMC_BUFFER_BYTES;
+	return bytes > chunk_bytes ? (uint32_t)bytes / chunk_bytes : 1;
+}
 
 void pace_init(struct pace *pace, uint64_t bytes_per_second, unsigned int cpu_percent)
 {

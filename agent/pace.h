@@ -21,6 +21,12 @@ struct pace {
 	uint64_t cpu_seen_ns;      /* used by the process so far */
 };
 
+/**
+ * How much to read at once, so that what a second allows is spread over it: from a chunk of
+ * that size to TMC_BUFFER_BYTES, in whole chunks.
+ */
+uint32_t pace_run_chunks(uint64_t bytes_per_second, uint32_t chunk_bytes);
+
 /** From now on: what was used before costs nothing. */
 void pace_init(struct pace *pace, uint64_t bytes_per_second, unsigned int cpu_percent);
 

@@ -109,8 +109,9 @@ static void begin(const struct scan_request *request, struct frozen_cursor *curs
 {
 	const struct channel_info *info = request->source.info;
 
-	frozen_cursor_init(cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
-			   read_words, (void *)request);
+	frozen_cursor_init(cursor, info->nr_chunks,
+			   pace_run_chunks(request->bytes_per_second, info->chunk_bytes), read_words,
+			   (void *)request);
 }
 
 int scan_count(const struct scan_request *request, uint64_t *ret_chunks)

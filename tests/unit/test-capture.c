@@ -69,6 +69,7 @@ struct channel {
 	enum fault fault;
 	bool stop;
 	int signal_fd; /* the scene's */
+	uint32_t longest; /* lock: of the runs that were released, in chunks */
 	uint64_t preserved;
 };
 
@@ -115,6 +116,8 @@ int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chun
 		return failure_set(-ESTALE, "given up");
 	memset(ret_words, 0, (nr_chunks + 63) / 64 * 8);
 	pthread_mutex_lock(&channel->lock);
+	if (channel->longest < nr_chunks)
+		channel->longest = nr_chunks;
 	for (uint32_t i = 0; i < nr_chunks; i++) {
 		uint64_t chunk = first_chunk + i;
 		uint64_t bit = 1ull << chunk % 64;
@@ -423,6 +426,7 @@ static void a_point_is_what_was_there_at_the_cut(void **state)
 	freeze(&scene->channel, true);
 	assert_int_equal(capture(scene, NULL, &backup, &result), 0);
 	assert_point_is_the_cut(scene, backup, &point);
+	assert_int_equal(scene->channel.longest, TMC_BUFFER_BYTES / CHUNK_BYTES);
 	assert_int_equal(result.frozen_bytes, VOLUME_BYTES);
 	assert_true(scene->channel.preserved > 0);
 	assert_true(result.preserved_bytes > 0);
@@ -439,6 +443,7 @@ static void a_limited_sweep_finds_the_same(void **state)
 	freeze(&scene->channel, true);
 	assert_int_equal(capture(scene, NULL, &backup, &result), 0);
 	assert_point_is_the_cut(scene, backup, &point);
+	assert_int_equal(scene->channel.longest, (8u << 20) / 32 / CHUNK_BYTES);
 	assert_true(scene->channel.preserved > 0);
 }
 

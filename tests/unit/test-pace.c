@@ -105,6 +105,16 @@ static void numbers_at_the_ends_make_sense(void **state)
 	assert_int_equal(pace_due_ns(&slow, 1, 5, CPU_NS), SECOND_NS);
 }
 
+static void what_a_second_allows_is_spread_over_it(void **state)
+{
+	assert_int_equal(pace_run_chunks(0, 65536), 16);
+	assert_int_equal(pace_run_chunks(UINT64_MAX, 4096), 256);
+	assert_int_equal(pace_run_chunks(8 * MIB, 65536), 4);
+	assert_int_equal(pace_run_chunks(8 * MIB, 4096), 64);
+	assert_int_equal(pace_run_chunks(MIB, 65536), 1);
+	assert_int_equal(pace_run_chunks(1, MIB), 1);
+}
+
 static void processor_time_is_earned_as_well(void **state)
 {
 	struct pace pace = pace_at_start(0, 50);
@@ -172,6 +182,7 @@ int main(void)
 		cmocka_unit_test(no_burst_is_larger_than_a_second),
 		cmocka_unit_test(over_time_it_is_the_rate),
 		cmocka_unit_test(numbers_at_the_ends_make_sense),
+		cmocka_unit_test(what_a_second_allows_is_spread_over_it),
 		cmocka_unit_test(processor_time_is_earned_as_well),
 		cmocka_unit_test(idle_processor_time_is_kept_for_a_second),
 		cmocka_unit_test(the_scarcer_of_both_counts),
