@@ -10,6 +10,7 @@
 #   make demo            the main job in a VM, as a user would do it
 #   make bench-overhead  what the module costs a request, in instructions
 #   make bench-latency   what attach, detach and cut cost the slowest write
+#   make bench-gentle    what a backup costs the latency of others, with and without limits
 #   make bench-catalog   what the catalog costs beside borg and restic; SIZE=4G
 #   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
 #   make install         DESTDIR= PREFIX= LIBDIR=; install-library: that alone

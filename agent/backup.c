@@ -26,6 +26,7 @@
 #include "agent/freeze_set.h"
 #include "agent/hook.h"
 #include "agent/interrupt.h"
+#include "agent/pace.h"
 #include "agent/phases.h"
 #include "agent/resident.h"
 #include "agent/volume_backup.h"
@@ -57,6 +58,7 @@ struct backup {
 	struct volume_backup *volumes;
 	char group[TMC_TEXT_BYTES]; /* empty for one volume */
 	struct first_failure failure;
+	struct pace pace;
 	int stop_fd; /* eventfd: a capture has failed, the others are to end */
 };
 
@@ -273,6 +275,8 @@ static void *capture_part(void *argument)
 		.interrupt = &backup->interrupt,
 		.stop_fd = backup->stop_fd,
 		.progress = &backup->progress,
+		.pace = &backup->pace,
+		.io_class = backup->request->limits.io_class,
 	};
 	struct capture_result captured = {0};
 
@@ -340,6 +344,8 @@ static int capture_all(struct backup *backup)
 	backup->stop_fd = stop_fd;
 	first_failure_init(&backup->failure);
 	progress_set_total(&backup->progress, frozen_bytes(backup));
+	pace_init(&backup->pace, backup->request->limits.bytes_per_second,
+		  backup->request->limits.cpu_percent);
 	r = run_parts(backup, parts);
 	progress_stop(&backup->progress);
 	return r;

@@ -9,6 +9,8 @@
 #ifndef AGENT_BACKUP_H
 #define AGENT_BACKUP_H
 
+#include "agent/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +28,7 @@ struct backup_request {
 	bool progress;
 	const char *hook;          /* absolute path of what is told of the phases; NULL: nobody is */
 	uint64_t hook_timeout_ns;  /* of each phase */
+	struct limits limits;      /* of reading the volumes, all of them together */
 	void (*notice)(const char *text); /* things worth knowing on the way; or NULL */
 	void (*warning)(const char *text); /* what went wrong beside the points themselves; or NULL */
 };

@@ -242,7 +242,8 @@ int capture_run(const struct capture_request *request, struct capture_result *re
 	atomic_store(&capture->readers_left, CAPTURE_READERS);
 	atomic_store(&capture->feeder_left, true);
 	atomic_store(&capture->readable_chunk, UINT64_MAX);
-	frozen_cursor_init(&capture->cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
+	frozen_cursor_init(&capture->cursor, info->nr_chunks,
+			   pace_run_chunks(request->pace->bytes_per_second, info->chunk_bytes),
 			   read_frozen, request->channel);
 	run_threads(capture);
 	*ret_result = (struct capture_result){

@@ -6,12 +6,14 @@
  * catalog. Threads:
  *
  *   the caller   drains the ring, watches for a lost cut and for signals
- *   readers      read frozen chunks from the live device, release, hand over
+ *   readers      read frozen chunks from the live device, release, hand over; at their pace
  *   the feeder   hands preserved chunks over
  *
  * Only the first must never wait, and it is the only one that does not touch the
- * catalog. A chunk of the frozen set comes by exactly one way: its bit stood when
- * it was released, or it is in a record of the ring.
+ * catalog. A reader that waits for its pace has read nothing and has no buffer: what
+ * is written meanwhile is preserved, drained and handed over as ever. A chunk of the
+ * frozen set comes by exactly one way: its bit stood when it was released, or it is
+ * in a record of the ring.
  */
 #ifndef AGENT_CAPTURE_H
 #define AGENT_CAPTURE_H
@@ -20,6 +22,7 @@
 #include "agent/chunk_read.h"
 #include "agent/frozen_cursor.h"
 #include "agent/interrupt.h"
+#include "agent/pace.h"
 #include "common/first_failure.h"
 
 #include <stdatomic.h>
@@ -41,6 +44,8 @@ struct capture_request {
 	const struct interrupt *interrupt;
 	int stop_fd; /* readable: something else of the backup has failed; -1: none */
 	struct progress *progress; /* may be shared by captures; its total is the caller's */
+	struct pace *pace;         /* may be shared by captures */
+	int io_class;              /* of the readers, for io_class_enter() */
 };
 
 struct capture_result {

@@ -9,6 +9,7 @@
  * there is nothing to go on with.
  */
 #include "agent/capture.h"
+#include "agent/io_class.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
@@ -126,37 +127,54 @@ static int hand_over(struct capture *capture, struct run *run)
 	return r;
 }
 
-/* 1: go on, 0: the frozen set has been read. */
-static int process_run(struct capture *capture, uint8_t **buffer)
+static int process_run(struct capture *capture, struct run *run)
 {
-	struct run run = {.buffer = *buffer};
-	int r = frozen_cursor_next(&capture->cursor, &run.chunks);
+	int r = read_run(capture, run);
+
+	if (r == 0)
+		r = channel_release(capture->request->channel, capture->request->cut.epoch,
+				    run->chunks.first_chunk, run->chunks.nr_chunks, run->standing);
+	return r == 0 ? hand_over(capture, run) : r;
+}
+
+static int keep_on(void *context)
+{
+	struct capture *capture = context;
+
+	return atomic_load(&capture->stopping) ? -ECANCELED : 0;
+}
+
+/* 1: it may be read now, 0: there is no other, or none is wanted any more. */
+static int next_run(struct capture *capture, struct frozen_run *ret_run)
+{
+	int r = frozen_cursor_next(&capture->cursor, ret_run);
+	uint64_t bytes;
 
 	if (r <= 0)
 		return r;
-	r = read_run(capture, &run);
-	if (r == 0)
-		r = channel_release(capture->request->channel, capture->request->cut.epoch,
-				    run.chunks.first_chunk, run.chunks.nr_chunks, run.standing);
-	if (r == 0)
-		r = hand_over(capture, &run);
-	*buffer = run.buffer;
-	return r < 0 ? r : 1;
+	bytes = chunk_read_bytes(&capture->source, ret_run->first_chunk, ret_run->nr_chunks);
+	return pace_wait(capture->request->pace, bytes, keep_on, capture) == 0;
 }
 
 static int read_all(struct capture *capture)
 {
-	int r = 1;
+	struct frozen_run chunks;
+	int r;
 
-	while (r > 0 && !atomic_load(&capture->stopping)) {
-		/* The buffer comes first: waiting for one holds no chunk up. */
-		uint8_t *buffer = tmc_backup_buffer(capture->request->backup);
+	while ((r = next_run(capture, &chunks)) > 0) {
+		/* After the wait for its pace, in which the feeder may want one. */
+		struct run run = {
+			.chunks = chunks,
+			.buffer = tmc_backup_buffer(capture->request->backup),
+		};
 
-		if (!buffer)
+		if (!run.buffer)
 			return capture_catalog_failure(-EPIPE);
-		r = process_run(capture, &buffer);
-		if (buffer)
-			tmc_backup_buffer_return(capture->request->backup, buffer);
+		r = process_run(capture, &run);
+		if (run.buffer)
+			tmc_backup_buffer_return(capture->request->backup, run.buffer);
+		if (r < 0)
+			return r;
 	}
 	return r;
 }
@@ -164,7 +182,10 @@ static int read_all(struct capture *capture)
 void *capture_reader(void *argument)
 {
 	struct capture *capture = argument;
-	int r = read_all(capture);
+	int r = io_class_enter(capture->request->io_class);
+
+	if (r == 0)
+		r = read_all(capture);
 
 	if (r < 0)
 		capture_fail(capture, r);

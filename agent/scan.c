@@ -5,60 +5,22 @@
 #include "agent/scan.h"
 #include "agent/catalog_failure.h"
 #include "agent/frozen_cursor.h"
+#include "agent/io_class.h"
+#include "agent/pace.h"
 #include "common/cleanup.h"
-#include "common/clock_ns.h"
 #include "common/failure.h"
 
 #include <errno.h>
-#include <linux/ioprio.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#define REST_NS 100000000u
 
 struct scan {
 	const struct scan_request *request;
 	struct scan_progress *progress;
 	struct frozen_cursor cursor;
-	uint64_t start_ns;
-	uint64_t paced_bytes; /* read since then */
+	struct pace pace;
 	bool is_stopped; /* by keep_on, behind a whole run */
 };
-
-static int rest_until(const struct scan *scan, uint64_t due_ns)
-{
-	int r;
-
-	while ((r = scan->request->keep_on(scan->request->context)) == 0) {
-		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-		uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-
-		if (!left_ns)
-			break;
-		usleep((useconds_t)(left_ns < REST_NS ? left_ns : REST_NS) / 1000);
-	}
-	return r;
-}
-
-/* Sleeps off what has been read faster than the rate allows. */
-static int pace(struct scan *scan, uint64_t bytes)
-{
-	uint64_t rate = scan->request->bytes_per_second;
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), due_ns;
-
-	scan->paced_bytes += bytes;
-	if (!rate)
-		return rest_until(scan, now_ns);
-	due_ns = scan->start_ns + scan->paced_bytes * 1000000000u / rate;
-	/* A second's worth at a time: neither the product nor a pause's credit grows. */
-	if (scan->paced_bytes >= rate) {
-		scan->start_ns = due_ns > now_ns ? due_ns : now_ns;
-		scan->paced_bytes = 0;
-	}
-	return rest_until(scan, due_ns);
-}
 
 static int put_one_by_one(struct scan *scan, const struct frozen_run *run, uint8_t *buffer)
 {
@@ -127,7 +89,7 @@ static int scan_one(struct scan *scan)
 	atomic_fetch_add(&scan->progress->read_bytes, bytes);
 	if (r < 0)
 		return r;
-	r = pace(scan, bytes);
+	r = pace_wait(&scan->pace, bytes, scan->request->keep_on, scan->request->context);
 	scan->is_stopped = r < 0;
 	return r < 0 ? r : 1;
 }
@@ -147,8 +109,9 @@ static void begin(const struct scan_request *request, struct frozen_cursor *curs
 {
 	const struct channel_info *info = request->source.info;
 
-	frozen_cursor_init(cursor, info->nr_chunks, TMC_BUFFER_BYTES / info->chunk_bytes,
-			   read_words, (void *)request);
+	frozen_cursor_init(cursor, info->nr_chunks,
+			   pace_run_chunks(request->bytes_per_second, info->chunk_bytes), read_words,
+			   (void *)request);
 }
 
 int scan_count(const struct scan_request *request, uint64_t *ret_chunks)
@@ -193,13 +156,13 @@ int scan_run(const struct scan_request *request, struct scan_progress *progress,
 		return failure_set(-ENOMEM, "out of memory");
 	scan->request = request;
 	scan->progress = progress;
-	scan->start_ns = clock_ns(CLOCK_MONOTONIC);
+	pace_init(&scan->pace, request->bytes_per_second, 0);
 	begin(request, &scan->cursor);
 	/* Where the scheduler knows of it, and only for this thread. */
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+	io_class_enter(IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	while (r > 0)
 		r = scan_one(scan);
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+	io_class_leave();
 	*ret_is_part = scan->is_stopped && put_rest(scan);
 	return r;
 }

@@ -10,6 +10,8 @@
 #include "agent/source_backup.h"
 #include "agent/chunk_read.h"
 #include "agent/interrupt.h"
+#include "agent/io_class.h"
+#include "agent/pace.h"
 #include "common/block_tree.h"
 #include "common/cleanup.h"
 #include "common/clock_ns.h"
@@ -38,6 +40,7 @@ struct source_backup {
 	struct progress progress;
 	struct tmc_backup *draft; /* NULL: none, or ended */
 	struct first_failure failure;
+	struct pace pace;
 	atomic_uint_least64_t read_bytes;
 	atomic_uint_least64_t unreadable_chunks;
 	atomic_uint_least64_t readable_offset; /* that was read at some time, UINT64_MAX: none */
@@ -189,12 +192,20 @@ static int check_interrupt(const struct source_backup *backup)
 	return 0;
 }
 
+static int keep_on(void *context)
+{
+	struct source_backup *backup = context;
+	int r = first_failure_get(&backup->failure);
+
+	return r < 0 ? r : check_interrupt(backup);
+}
+
 /* 1: go on, 0: all has been handed out. */
 static int do_run(struct source_backup *backup)
 {
 	struct run run = next_run(backup);
 	uint8_t *buffer;
-	int r = check_interrupt(backup);
+	int r = pace_wait(&backup->pace, run.hole ? 0 : run.bytes, keep_on, backup);
 
 	if (r < 0 || !run.bytes)
 		return r;
@@ -216,8 +227,10 @@ static int do_run(struct source_backup *backup)
 static void *reader_thread(void *context)
 {
 	struct source_backup *backup = context;
-	int r = 1;
+	int r = io_class_enter(backup->request->limits.io_class);
 
+	if (r == 0)
+		r = 1;
 	while (r > 0 && !first_failure_get(&backup->failure))
 		r = do_run(backup);
 	if (r < 0)
@@ -314,9 +327,12 @@ static int read_stream(struct source_backup *backup)
 	size_t bytes = TMC_BUFFER_BYTES;
 
 	while (bytes == TMC_BUFFER_BYTES) {
-		void *buffer = tmc_backup_buffer(backup->draft);
-		int r;
+		int r = pace_wait(&backup->pace, TMC_BUFFER_BYTES, keep_on, backup);
+		void *buffer;
 
+		if (r < 0)
+			return r;
+		buffer = tmc_backup_buffer(backup->draft);
 		if (!buffer)
 			return catalog_failure(-EPIPE);
 		r = fill(backup, buffer, &bytes);
@@ -377,6 +393,8 @@ static int run(struct source_backup *backup, struct backup_result *result)
 	if (r < 0)
 		return r;
 	progress_start(&backup->progress, "backing up", backup->request->progress);
+	pace_init(&backup->pace, backup->request->limits.bytes_per_second,
+		  backup->request->limits.cpu_percent);
 	r = backup->source.kind == SOURCE_STREAM ? read_stream(backup) : read_runs(backup);
 	progress_stop(&backup->progress);
 	/* The catalog says why only when it is asked to commit, which makes no point then. */

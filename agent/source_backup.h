@@ -15,6 +15,7 @@ struct source_backup_request {
 	const struct tmc_compression *compression; /* NULL: the repository's own */
 	bool full; /* build on no other point */
 	bool progress;
+	struct limits limits; /* the I/O class is of no use to standard input */
 	void (*notice)(const char *text); /* things worth knowing on the way; or NULL */
 };
 

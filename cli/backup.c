@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "common/cleanup.h"
+#include "common/failure.h"
 #include "common/size_text.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 static const char help[] =
 	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
 	"                       [--hook FILE] [--hook-timeout SPAN]\n"
+	"                       [--rate SIZE] [--cpu-share PERCENT] [--io-class CLASS]\n"
 	"       tidemark backup FILE|DEVICE|- [-r REPO] [--name NAME] [--full] [--force] ...\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
@@ -39,6 +41,9 @@ static const char help[] =
 	"      --hook FILE  a program to be told of the phases, so that a database is quiet for\n"
 	"                   the cut; man tidemark, HOOKS\n"
 	"      --hook-timeout SPAN  for each phase: 30s, 5min; 60s if not given\n"
+	"      --rate SIZE  read so much a second at most, of all devices together: 50M\n"
+	"      --cpu-share PERCENT  read no faster than so much of one processor allows: 50%\n"
+	"      --io-class CLASS  read as idle, or best-effort[:0-7]\n"
 	"      --compression M[:LEVEL]  another than the repository's: lz4, none, lz4hc, zstd\n"
 	"      --name NAME  what is not attached is known by this name, not by its path or\n"
 	"                   identity; standard input needs one\n"
@@ -154,6 +159,7 @@ static enum exit_status backup_source(const struct backup_request *request,
 	struct source_backup_request source_request = {
 		.source = *source,
 		.compression = request->compression,
+		.limits = request->limits,
 		.full = request->full,
 		.progress = request->progress,
 		.notice = request->notice,
@@ -197,6 +203,14 @@ static enum exit_status backup_any(const struct backup_request *request,
 	return backup(request, json, quiet);
 }
 
+/* r: what limits_parse_...() returned. */
+static enum exit_status check_limit(const char *option, const char *text, int r)
+{
+	if (r < 0)
+		return command_usage("backup", "%s %s: %s", option, text, failure_text());
+	return EXIT_STATUS_OK;
+}
+
 /* Where the hook is run nobody knows where this was; free() it. NULL: out of memory. */
 static char *absolute_path(const char *path)
 {
@@ -219,6 +233,9 @@ enum exit_status command_backup(int argc, char **argv)
 		{"force", no_argument, NULL, 'F'},
 		{"hook", required_argument, NULL, 'H'},
 		{"hook-timeout", required_argument, NULL, 'T'},
+		{"rate", required_argument, NULL, 'R'},
+		{"cpu-share", required_argument, NULL, 'P'},
+		{"io-class", required_argument, NULL, 'I'},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
@@ -235,7 +252,7 @@ enum exit_status command_backup(int argc, char **argv)
 	enum exit_status status;
 	bool quiet = false;
 	bool json = false;
-	int option;
+	int option, r;
 
 	while ((option = getopt_long(argc, argv, ":r:qh", options, NULL)) != -1) {
 		switch (option) {
@@ -271,6 +288,24 @@ enum exit_status command_backup(int argc, char **argv)
 		case 'T':
 			status = command_timeout("backup", "--hook-timeout", optarg,
 						 &request.hook_timeout_ns);
+			if (status != EXIT_STATUS_OK)
+				return status;
+			break;
+		case 'R':
+			r = limits_parse_rate(optarg, &request.limits.bytes_per_second);
+			status = check_limit("--rate", optarg, r);
+			if (status != EXIT_STATUS_OK)
+				return status;
+			break;
+		case 'P':
+			r = limits_parse_cpu_share(optarg, &request.limits.cpu_percent);
+			status = check_limit("--cpu-share", optarg, r);
+			if (status != EXIT_STATUS_OK)
+				return status;
+			break;
+		case 'I':
+			r = limits_parse_io_class(optarg, &request.limits.io_class);
+			status = check_limit("--io-class", optarg, r);
 			if (status != EXIT_STATUS_OK)
 				return status;
 			break;

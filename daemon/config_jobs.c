@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the Tidemark authors
  */
 #include "daemon/config_jobs.h"
+#include "agent/limits.h"
 #include "common/duration_text.h"
 #include "common/failure.h"
 
@@ -16,15 +17,17 @@
 #define RETENTION_SCHEDULE "daily"
 #define RETENTION_JITTER_S 3600
 
-/* As tidemark prune has them; without the dashes they are those of the config. */
+/* As the commands have them; without the dashes they are those of the config. */
+static const char *const limit_options[] = {"--rate", "--cpu-share", "--io-class"};
 static const char *const rule_options[] = {
 	"--keep-last", "--keep-hourly", "--keep-daily", "--keep-weekly", "--keep-monthly",
 	"--keep-yearly", "--keep-within",
 };
 
-#define NR_RULES (sizeof(rule_options) / sizeof(rule_options[0]))
-#define RULE(i)  (rule_options[i] + 2)
-#define WITHIN   (NR_RULES - 1) /* a span of time, the others are numbers */
+#define NR_LIMITS (sizeof(limit_options) / sizeof(limit_options[0]))
+#define NR_RULES  (sizeof(rule_options) / sizeof(rule_options[0]))
+#define RULE(i)   (rule_options[i] + 2)
+#define WITHIN    (NR_RULES - 1) /* a span of time, the others are numbers */
 
 /* ------------------------------------------------------------------------ checks */
 
@@ -95,6 +98,36 @@ static int check_hook(cfg_t *cfg, cfg_opt_t *option)
 	return -1;
 }
 
+static int check_limit(cfg_t *cfg, cfg_opt_t *option, int r)
+{
+	if (r < 0)
+		cfg_error(cfg, "%s = %s: %s", cfg_opt_name(option), value_of(option), failure_text());
+	return r < 0 ? -1 : 0;
+}
+
+static int check_rate(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct limits limits;
+
+	return check_limit(cfg, option,
+			   limits_parse_rate(value_of(option), &limits.bytes_per_second));
+}
+
+static int check_cpu_share(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct limits limits;
+
+	return check_limit(cfg, option,
+			   limits_parse_cpu_share(value_of(option), &limits.cpu_percent));
+}
+
+static int check_io_class(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct limits limits;
+
+	return check_limit(cfg, option, limits_parse_io_class(value_of(option), &limits.io_class));
+}
+
 static void check_option(cfg_t *top, const char *section, const char *option,
 			 cfg_validate_callback_t check)
 {
@@ -114,6 +147,9 @@ void config_jobs_check(cfg_t *top)
 		check_option(top, sections[i], "jitter", config_check_span);
 		check_option(top, sections[i], "hook", check_hook);
 		check_option(top, sections[i], "hook-timeout", config_check_span);
+		check_option(top, sections[i], "rate", check_rate);
+		check_option(top, sections[i], "cpu-share", check_cpu_share);
+		check_option(top, sections[i], "io-class", check_io_class);
 		for (size_t rule = 0; rule < NR_RULES; rule++)
 			check_option(top, sections[i], RULE(rule),
 				     rule == WITHIN ? check_within : check_count);
@@ -145,28 +181,39 @@ static bool copy_text(const char *text, char **ret_copy)
 	return !text || *ret_copy;
 }
 
-static bool has_keeps(cfg_t *section)
+static bool has_any(cfg_t *section, const char *const *names, size_t nr)
 {
-	for (size_t i = 0; i < NR_RULES; i++)
-		if (cfg_getstr(section, RULE(i)))
+	for (size_t i = 0; i < nr; i++)
+		if (cfg_getstr(section, names[i] + 2))
 			return true;
 	return false;
 }
 
-static bool take_keeps(cfg_t *section, struct job_settings *job)
+static bool has_keeps(cfg_t *section)
 {
-	job->keeps = calloc(NR_RULES, sizeof(*job->keeps));
-	if (!job->keeps)
-		return false;
-	for (size_t i = 0; i < NR_RULES; i++) {
-		struct job_keep *keep = &job->keeps[job->nr_keeps];
+	return has_any(section, rule_options, NR_RULES);
+}
 
-		if (!cfg_getstr(section, RULE(i)))
+static bool has_limits(cfg_t *section)
+{
+	return has_any(section, limit_options, NR_LIMITS);
+}
+
+static bool take_options(cfg_t *section, const char *const *names, size_t nr,
+			 struct job_options *ret_options)
+{
+	ret_options->options = calloc(nr, sizeof(*ret_options->options));
+	if (!ret_options->options)
+		return false;
+	for (size_t i = 0; i < nr; i++) {
+		struct job_option *option = &ret_options->options[ret_options->nr];
+
+		if (!cfg_getstr(section, names[i] + 2))
 			continue;
-		keep->rule = rule_options[i];
-		if (!copy_text(cfg_getstr(section, RULE(i)), &keep->value))
+		option->name = names[i];
+		if (!copy_text(cfg_getstr(section, names[i] + 2), &option->value))
 			return false;
-		job->nr_keeps++;
+		ret_options->nr++;
 	}
 	return true;
 }
@@ -220,7 +267,9 @@ static int begin_job(const char *path, cfg_t *top, cfg_t *section, size_t nr_vol
 	    !copy_text(repository, &job->repository) ||
 	    !copy_text(cfg_getstr(section, "hook"), &job->hook) ||
 	    !copy_text(cfg_getstr(section, "hook-timeout"), &job->hook_timeout) ||
-	    !take_schedule(section, job) || !take_keeps(section, job))
+	    !take_schedule(section, job) ||
+	    !take_options(section, limit_options, NR_LIMITS, &job->limits) ||
+	    !take_options(section, rule_options, NR_RULES, &job->keeps))
 		return out_of_memory(path);
 	return 0;
 }
@@ -256,12 +305,15 @@ static int check_volume(const char *path, cfg_t *top, cfg_t *volume)
 	if (nr_groups && !config_is_tracked(volume))
 		return config_bad_section(path, volume,
 					  "is in a group, so its mode has to be track");
-	if (nr_groups && (has_schedule || has_keeps(volume)))
+	if (nr_groups && (has_schedule || has_limits(volume) || has_keeps(volume)))
 		return config_bad_section(path, volume, "is in a group, which is where schedule, "
-					  "hook and keep rules belong");
+					  "hook, limits and keep rules belong");
 	if (!config_is_tracked(volume) && has_schedule)
 		return config_bad_section(path, volume, "schedule and hook are for mode = track; "
 					  "how often points are made of a stream is \"points\"");
+	if (!config_is_tracked(volume) && has_limits(volume))
+		return config_bad_section(path, volume, "rate, cpu-share and io-class are for mode = "
+					  "track; of a stream it is \"scan-rate\"");
 	return 0;
 }
 

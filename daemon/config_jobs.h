@@ -16,6 +16,8 @@
 #define CONFIG_JOB_OPTIONS                                                              \
 	CFG_STR("schedule", NULL, CFGF_NODEFAULT), CFG_STR("jitter", "0", CFGF_NONE),   \
 	CFG_STR("hook", NULL, CFGF_NODEFAULT), CFG_STR("hook-timeout", "60s", CFGF_NONE), \
+	CFG_STR("rate", NULL, CFGF_NODEFAULT), CFG_STR("cpu-share", NULL, CFGF_NODEFAULT), \
+	CFG_STR("io-class", NULL, CFGF_NODEFAULT),                                      \
 	CFG_STR("keep-last", NULL, CFGF_NODEFAULT),                                     \
 	CFG_STR("keep-hourly", NULL, CFGF_NODEFAULT),                                   \
 	CFG_STR("keep-daily", NULL, CFGF_NODEFAULT),                                    \

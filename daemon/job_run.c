@@ -55,14 +55,14 @@ static void hear(void *context, int fd, const char *line)
 	log_say(LOG_PRIORITY_INFO, command->settings->name, "%s", line);
 }
 
-/* Words of a command: more than any has without volumes and rules. */
+/* Words of a command: more than any has without volumes, limits and rules. */
 static struct command *command_create(const struct job_settings *settings, const char *verb)
 {
 	struct command *command = calloc(1, sizeof(*command));
 
 	if (command)
-		command->argv = calloc(16 + settings->nr_volumes + 2 * settings->nr_keeps,
-				       sizeof(*command->argv));
+		command->argv = calloc(16 + settings->nr_volumes + 2 * settings->limits.nr +
+				       2 * settings->keeps.nr, sizeof(*command->argv));
 	if (!command || !command->argv) {
 		free(command);
 		failure_set(-ENOMEM, "out of memory");
@@ -90,6 +90,12 @@ static void add_option(struct command *command, const char *option, const char *
 {
 	add_word(command, option);
 	add_word(command, value);
+}
+
+static void add_options(struct command *command, const struct job_options *options)
+{
+	for (size_t i = 0; i < options->nr; i++)
+		add_option(command, options->options[i].name, options->options[i].value);
 }
 
 /* So long its hook may take, for the phase that it is in and for after-cut. */
@@ -191,6 +197,7 @@ static int back_up(const struct job_settings *settings, int stop_fd,
 		add_option(command, "--hook", settings->hook);
 	if (settings->hook)
 		add_option(command, "--hook-timeout", settings->hook_timeout);
+	add_options(command, &settings->limits);
 	for (size_t i = 0; i < settings->nr_volumes; i++)
 		add_word(command, settings->volumes[i].device);
 	status = command_run(command, stop_fd);
@@ -216,8 +223,7 @@ static int prune(const struct job_settings *settings, const struct job_volume *v
 	add_option(command, "--repo", settings->repository);
 	add_option(command, "--volume", attached ? attachment.name : volume->name);
 	add_word(command, "--quiet");
-	for (size_t i = 0; i < settings->nr_keeps; i++)
-		add_option(command, settings->keeps[i].rule, settings->keeps[i].value);
+	add_options(command, &settings->keeps);
 	status = command_run(command, stop_fd);
 	/* Another prune is at work, and frees what there is to free. */
 	if (status == EXIT_STATUS_OK || status == EXIT_STATUS_BUSY)
@@ -229,7 +235,7 @@ static int retain(const struct job_settings *settings, int stop_fd)
 {
 	int r = 0;
 
-	for (size_t i = 0; settings->nr_keeps && i < settings->nr_volumes && r == 0; i++)
+	for (size_t i = 0; settings->keeps.nr && i < settings->nr_volumes && r == 0; i++)
 		r = prune(settings, &settings->volumes[i], stop_fd);
 	return r;
 }

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void free_options(struct job_options *options)
+{
+	for (size_t i = 0; i < options->nr; i++)
+		free(options->options[i].value);
+	free(options->options);
+}
+
 void job_settings_free(struct job_settings *settings)
 {
 	if (!settings)
@@ -15,10 +22,9 @@ void job_settings_free(struct job_settings *settings)
 		free(settings->volumes[i].name);
 		free(settings->volumes[i].device);
 	}
-	for (size_t i = 0; i < settings->nr_keeps; i++)
-		free(settings->keeps[i].value);
+	free_options(&settings->limits);
+	free_options(&settings->keeps);
 	free(settings->volumes);
-	free(settings->keeps);
 	free(settings->name);
 	free(settings->repository);
 	free(settings->schedule_text);
@@ -43,13 +49,13 @@ static bool same_volumes(const struct job_settings *a, const struct job_settings
 	return true;
 }
 
-static bool same_keeps(const struct job_settings *a, const struct job_settings *b)
+static bool same_options(const struct job_options *a, const struct job_options *b)
 {
-	if (a->nr_keeps != b->nr_keeps)
+	if (a->nr != b->nr)
 		return false;
-	for (size_t i = 0; i < a->nr_keeps; i++)
-		if (!same_text(a->keeps[i].rule, b->keeps[i].rule) ||
-		    !same_text(a->keeps[i].value, b->keeps[i].value))
+	for (size_t i = 0; i < a->nr; i++)
+		if (!same_text(a->options[i].name, b->options[i].name) ||
+		    !same_text(a->options[i].value, b->options[i].value))
 			return false;
 	return true;
 }
@@ -60,5 +66,6 @@ bool job_settings_same(const struct job_settings *a, const struct job_settings *
 	       a->backs_up == b->backs_up && same_volumes(a, b) &&
 	       same_text(a->schedule_text, b->schedule_text) &&
 	       a->schedule.late_s == b->schedule.late_s && same_text(a->hook, b->hook) &&
-	       same_text(a->hook_timeout, b->hook_timeout) && same_keeps(a, b);
+	       same_text(a->hook_timeout, b->hook_timeout) && same_options(&a->limits, &b->limits) &&
+	       same_options(&a->keeps, &b->keeps);
 }

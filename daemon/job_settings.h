@@ -18,10 +18,15 @@ struct job_volume {
 	char *device; /* path, or the name of an attachment */
 };
 
-/* "--keep-daily" and "14". */
-struct job_keep {
-	const char *rule;
+/* Of a command: "--keep-daily" and "14". */
+struct job_option {
+	const char *name;
 	char *value;
+};
+
+struct job_options {
+	struct job_option *options;
+	size_t nr;
 };
 
 struct job_settings {
@@ -34,8 +39,8 @@ struct job_settings {
 	struct schedule schedule;
 	char *hook; /* NULL: none */
 	char *hook_timeout;
-	struct job_keep *keeps;
-	size_t nr_keeps;
+	struct job_options limits; /* of tidemark backup */
+	struct job_options keeps;  /* of tidemark prune */
 };
 
 /** NULL is fine. */

@@ -6,13 +6,13 @@
 #   make bench-catalog   the catalog beside borg and restic, in CPU seconds; SIZE=
 #   make bench-chunk-size  what the chunk size costs and saves; SIZE=
 #   make bench-index     what the index costs at 10^4, 10^6 and 10^7 chunks
+#   make bench-gentle    what a backup costs the latency of others, with and without limits
 #   make bench-stream    what the stream costs the agent, and the writers; SIZE=
-
 #   make bench-programs  what they are made of, so that it keeps building
 
 .PHONY: bench-overhead bench-latency bench-catalog bench-chunk-size bench-index bench-stream \
-	bench-programs bench-deps
-bench-overhead bench-latency: bench-%: vm-product ; $(Q)tests/bench/run $*
+	bench-gentle bench-programs bench-deps
+bench-overhead bench-latency bench-gentle: bench-%: vm-product ; $(Q)tests/bench/run $*
 
 bench-deps: ; $(Q)tests/vm/deps borgbackup restic time
 

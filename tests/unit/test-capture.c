@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ioprio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ enum fault {
 	FAULT_HANGUP,      /* the attachment goes away */
 	FAULT_UNREADABLE,  /* the module could not read what was overwritten */
 	FAULT_IDLE,        /* no writes but the first */
+	FAULT_OVERRUN,     /* everything is overwritten, and drained; then a signal */
 };
 
 /* The imitated module. */
@@ -66,6 +68,8 @@ struct channel {
 	uint8_t *at_cut;
 	enum fault fault;
 	bool stop;
+	int signal_fd; /* the scene's */
+	uint32_t longest; /* lock: of the runs that were released, in chunks */
 	uint64_t preserved;
 };
 
@@ -112,6 +116,8 @@ int channel_release(struct channel *channel, uint64_t epoch, uint64_t first_chun
 		return failure_set(-ESTALE, "given up");
 	memset(ret_words, 0, (nr_chunks + 63) / 64 * 8);
 	pthread_mutex_lock(&channel->lock);
+	if (channel->longest < nr_chunks)
+		channel->longest = nr_chunks;
 	for (uint32_t i = 0; i < nr_chunks; i++) {
 		uint64_t chunk = first_chunk + i;
 		uint64_t bit = 1ull << chunk % 64;
@@ -214,6 +220,20 @@ static void write_stolen(struct channel *channel)
 	}
 }
 
+static void overwrite_all(struct channel *channel)
+{
+	uint64_t one = 1;
+
+	for (uint64_t chunk = NR_STOLEN; chunk < NR_CHUNKS; chunk++) {
+		preserve(channel, chunk);
+		overwrite(channel, chunk, (int)chunk);
+	}
+	while (!__atomic_load_n(&channel->stop, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&channel->consumer.consumer_pos, __ATOMIC_ACQUIRE) < channel->position)
+		usleep(50);
+	assert_int_equal(write(channel->signal_fd, &one, sizeof(one)), sizeof(one));
+}
+
 /* Overwrites chunks at random; the old content goes into the ring first. */
 static void *writer(void *argument)
 {
@@ -226,6 +246,10 @@ static void *writer(void *argument)
 		return NULL;
 	}
 	write_stolen(channel);
+	if (channel->fault == FAULT_OVERRUN) {
+		overwrite_all(channel);
+		return NULL;
+	}
 	while (channel->fault != FAULT_IDLE && !__atomic_load_n(&channel->stop, __ATOMIC_ACQUIRE)) {
 		uint64_t chunk = (uint64_t)rand_r(&seed) % NR_CHUNKS;
 		uint64_t bit = 1ull << chunk % 64;
@@ -249,6 +273,7 @@ struct scene {
 	struct interrupt interrupt;
 	int stop_fd;
 	struct progress progress;
+	struct pace pace;
 	uint8_t *seen;
 	uint64_t unreadable_bytes;
 	int live_fd; /* 0: the device itself; beyond its end reads fail */
@@ -278,7 +303,9 @@ static int setup(void **state)
 	scene->seen = calloc(NR_CHUNKS, CHUNK_BYTES);
 	scene->interrupt.fd = eventfd(0, EFD_NONBLOCK);
 	scene->stop_fd = eventfd(0, EFD_NONBLOCK);
+	channel->signal_fd = scene->interrupt.fd;
 	scene->progress = (struct progress){.lock = PTHREAD_MUTEX_INITIALIZER};
+	pace_init(&scene->pace, 0, 0);
 	srandom(5);
 	for (size_t i = 0; i < VOLUME_BYTES; i++)
 		channel->at_cut[i] = (uint8_t)(random() >> 8);
@@ -334,6 +361,8 @@ static int capture(struct scene *scene, const struct tmc_point *parent,
 		.interrupt = &scene->interrupt,
 		.stop_fd = scene->stop_fd,
 		.progress = &scene->progress,
+		.pace = &scene->pace,
+		.io_class = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
 	};
 	pthread_t thread;
 	int r;
@@ -397,9 +426,44 @@ static void a_point_is_what_was_there_at_the_cut(void **state)
 	freeze(&scene->channel, true);
 	assert_int_equal(capture(scene, NULL, &backup, &result), 0);
 	assert_point_is_the_cut(scene, backup, &point);
+	assert_int_equal(scene->channel.longest, TMC_BUFFER_BYTES / CHUNK_BYTES);
 	assert_int_equal(result.frozen_bytes, VOLUME_BYTES);
 	assert_true(scene->channel.preserved > 0);
 	assert_true(result.preserved_bytes > 0);
+}
+
+static void a_limited_sweep_finds_the_same(void **state)
+{
+	struct scene *scene = *state;
+	struct capture_result result;
+	struct tmc_backup *backup;
+	struct tmc_point point;
+
+	pace_init(&scene->pace, 8u << 20, 200);
+	freeze(&scene->channel, true);
+	assert_int_equal(capture(scene, NULL, &backup, &result), 0);
+	assert_point_is_the_cut(scene, backup, &point);
+	assert_int_equal(scene->channel.longest, (8u << 20) / 32 / CHUNK_BYTES);
+	assert_true(scene->channel.preserved > 0);
+}
+
+/* The readers have earned nothing for days, and all else goes on at full speed. */
+static void a_limit_holds_up_neither_writers_nor_their_end(void **state)
+{
+	struct scene *scene = *state;
+	struct capture_result result;
+	struct tmc_backup *backup;
+	int r;
+
+	pace_init(&scene->pace, 1, 1);
+	scene->channel.fault = FAULT_OVERRUN;
+	freeze(&scene->channel, true);
+	r = capture(scene, NULL, &backup, &result);
+	tmc_backup_abort(backup);
+	assert_int_equal(r, -ECANCELED);
+	assert_int_equal(scene->channel.preserved, NR_CHUNKS);
+	assert_int_equal(result.preserved_bytes, VOLUME_BYTES);
+	assert_int_equal(result.read_bytes, 0);
 }
 
 static void an_increment_takes_the_rest_from_its_parent(void **state)
@@ -572,6 +636,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_point_is_what_was_there_at_the_cut),
+		TEST(a_limited_sweep_finds_the_same),
+		TEST(a_limit_holds_up_neither_writers_nor_their_end),
 		TEST(an_increment_takes_the_rest_from_its_parent),
 		TEST(nothing_frozen_is_done_at_once),
 		TEST(what_the_module_could_not_read_is_unreadable),

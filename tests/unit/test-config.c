@@ -140,6 +140,17 @@ static const struct mistake mistakes[] = {
 	{"repository = /r\nvolume a { device = /d\nmode = track schedule = noon }\n", 3, "is no schedule"},
 	{"repository = /r\nvolume a { device = /d\nmode = track jitter = x }\n", 3, "is no span of time"},
 	{"repository = /r\nvolume a { device = /d\nmode = track hook = h }\n", 3, "is no path"},
+	{"repository = /r\nvolume a { device = /d\nmode = track rate = fast }\n", 3,
+	 "rate = fast: is no rate; give bytes per second from 1M on"},
+	{"repository = /r\nvolume a { device = /d\nmode = track rate = 50 }\n", 3, "is no rate"},
+	{"repository = /r\nvolume a { device = /d\nmode = track cpu-share = 50 }\n", 3,
+	 "cpu-share = 50: is no share; give percents"},
+	{"repository = /r\nvolume a { device = /d\nmode = track io-class = realtime }\n", 3,
+	 "io-class = realtime: is no I/O class; give idle"},
+	{"repository = /r\nvolume a { device = /d mode = track }\n"
+	 "group g { volumes = {a}\nrate = 1K }\n", 4, "rate = 1K: is no rate"},
+	{"repository = /r\nvolume a { device = /d\nrate = 50M }\n", 3, "of a stream it is \"scan-rate\""},
+	{"repository = /r\nvolume a { device = /d\nio-class = idle }\n", 3, "are for mode = track"},
 	{"repository = /r\nvolume a { device = /d\nkeep-last = 0 }\n", 3, "from 1 on, or \"all\""},
 	{"repository = /r\nvolume a { device = /d\nkeep-yearly = 1y }\n", 3, "from 1 on, or \"all\""},
 	{"repository = /r\nvolume a { device = /d\nkeep-within = 7 }\n", 3, "is no span of time from 1h"},
@@ -152,6 +163,8 @@ static const struct mistake mistakes[] = {
 	 "so its mode has to be track"},
 	{"repository = /r\nvolume a { device = /d mode = track schedule = 1h }\ngroup g { volumes = {a} }\n",
 	 2, "is in a group, which is where"},
+	{"repository = /r\nvolume a { device = /d mode = track cpu-share = 5% }\n"
+	 "group g { volumes = {a} }\n", 2, "hook, limits and keep rules belong"},
 	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { volumes = {a} }\n"
 	 "group h { volumes = {a} }\n", 2, "is in several groups"},
 	{"repository = /r\nvolume a { device = /d mode = track }\ngroup g { volumes = {a, b} }\n", 3,
@@ -180,7 +193,8 @@ static void jobs_are_tracked_volumes_groups_and_retention(void **state)
 			      "volume d { device = /g keep-last = 3 keep-within = 2d }\n"
 			      "volume e { device = /h }\n"
 			      "group g { repository = /s volumes = {b, c} schedule = \"Mon 02:30\"\n"
-			      "jitter = 1h hook = /hook hook-timeout = 5s keep-daily = all }\n");
+			      "jitter = 1h hook = /hook hook-timeout = 5s keep-daily = all\n"
+			      "rate = 50M io-class = best-effort:7 }\n");
 	assert_int_equal(config_read(fixture->path, &config), 0);
 	assert_int_equal(config.nr_volumes, 2);
 	assert_string_equal(config.volumes[0].name, "d");
@@ -190,14 +204,15 @@ static void jobs_are_tracked_volumes_groups_and_retention(void **state)
 	assert_true(job->backs_up);
 	assert_int_equal(job->schedule.interval_s, 3600);
 	assert_int_equal(job->schedule.late_s, 0);
-	assert_int_equal(job->nr_keeps, 0);
+	assert_int_equal(job->keeps.nr, 0);
+	assert_int_equal(job->limits.nr, 0);
 	assert_null(job->hook);
 	job = config.jobs[1];
 	assert_string_equal(job->name, "d");
 	assert_false(job->backs_up);
-	assert_int_equal(job->nr_keeps, 2);
-	assert_string_equal(job->keeps[1].rule, "--keep-within");
-	assert_string_equal(job->keeps[1].value, "2d");
+	assert_int_equal(job->keeps.nr, 2);
+	assert_string_equal(job->keeps.options[1].name, "--keep-within");
+	assert_string_equal(job->keeps.options[1].value, "2d");
 	job = config.jobs[2];
 	assert_string_equal(job->repository, "/s");
 	assert_int_equal(job->nr_volumes, 2);
@@ -207,6 +222,11 @@ static void jobs_are_tracked_volumes_groups_and_retention(void **state)
 	assert_int_equal(job->schedule.interval_s, 0);
 	assert_string_equal(job->hook, "/hook");
 	assert_string_equal(job->hook_timeout, "5s");
+	assert_int_equal(job->limits.nr, 2);
+	assert_string_equal(job->limits.options[0].name, "--rate");
+	assert_string_equal(job->limits.options[0].value, "50M");
+	assert_string_equal(job->limits.options[1].name, "--io-class");
+	assert_string_equal(job->limits.options[1].value, "best-effort:7");
 	config_clear(&config);
 }
 
@@ -214,7 +234,8 @@ static void each_difference_of_a_job_counts(void **state)
 {
 	static const char *const differences[] = {
 		"schedule = 2h", "jitter = 7d", "hook = /h", "hook-timeout = 1s", "keep-last = 1",
-		"keep-within = 1d", "repository = /s",
+		"keep-within = 1d", "repository = /s", "rate = 1M", "cpu-share = 1%",
+		"io-class = idle",
 	};
 	struct fixture *fixture = *state;
 	struct config one, other;

@@ -197,6 +197,17 @@ static void a_group_is_one_backup(void **state)
 	assert_string_equal(status_of(scene, 0).state.points, "a b");
 }
 
+static void limits_are_those_of_the_backup(void **state)
+{
+	struct scene *scene = *state;
+
+	does(scene, "[ $1 != backup ] || echo '" IS_THERE "'");
+	adopt(scene, ONE "rate = 50M cpu-share = 25% io-class = idle keep-last = 1 }");
+	wait_for_end(scene, JOB_WAITING);
+	assert_calls(scene, "backup --repo @ --json --rate 50M --cpu-share 25% --io-class idle one\n"
+			    "prune --repo @ --volume one --quiet --keep-last 1\n");
+}
+
 static void retention_alone_makes_no_backup(void **state)
 {
 	struct scene *scene = *state;
@@ -386,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_job_runs_at_once_and_then_by_its_schedule),
 		TEST(a_group_is_one_backup),
+		TEST(limits_are_those_of_the_backup),
 		TEST(retention_alone_makes_no_backup),
 		TEST(what_failed_is_said_and_tried_again_later),
 		TEST(a_volume_that_is_not_there_is_a_failure),

@@ -10,7 +10,9 @@
 #include "common/block_tree.h"
 #include "common/failure.h"
 
+#include <linux/ioprio.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/utsname.h>
 
 #define MIB (1u << 20)
@@ -75,6 +77,56 @@ static void a_file_is_stored_once_and_comes_back(void **state)
 	assert_in_range(changed.point.stored_bytes, 65536, 2 * 65536);
 	assert_point_equals(repo, &changed.point, model);
 	assert_verified(repo, 3);
+	model_destroy(model);
+	tmc_repo_close(repo);
+}
+
+static int backup_with(struct fixture *fixture, const char *path, const struct limits *limits,
+		       struct backup_result *result)
+{
+	struct source_backup_request request = {
+		.source = { .path = path, .repository = fixture->path },
+		.limits = *limits,
+	};
+
+	return source_backup_run(&request, result);
+}
+
+static void *end_it(void *argument)
+{
+	usleep(200000);
+	kill(getpid(), SIGTERM);
+	return NULL;
+}
+
+/* A rate that takes days is told from none by who comes first, the end or the signal. */
+static void limits_change_when_and_not_what_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	struct limits limits = {
+		.bytes_per_second = 1,
+		.io_class = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
+	};
+	struct model *model = random_model(3 * MIB + 77);
+	struct backup_result result;
+	char path[128];
+	struct tmc_repo *repo = make_place(fixture, path);
+	sigset_t set, before;
+	pthread_t thread;
+
+	write_at(path, model->data, model->bytes, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	assert_int_equal(pthread_create(&thread, NULL, end_it, NULL), 0);
+	assert_int_equal(backup_with(fixture, path, &limits, &result), -ECANCELED);
+	pthread_join(thread, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	limits.bytes_per_second = 64 * MIB;
+	limits.cpu_percent = 400;
+	assert_success(backup_with(fixture, path, &limits, &result));
+	assert_int_equal(result.read_bytes, model->bytes);
+	assert_point_equals(repo, &result.point, model);
 	model_destroy(model);
 	tmc_repo_close(repo);
 }
@@ -299,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_file_is_stored_once_and_comes_back),
+		T(limits_change_when_and_not_what_is_read),
 		T(holes_are_not_read),
 		T(a_file_is_known_by_its_path_or_by_the_name_given),
 		T(a_name_too_long_and_a_part_of_the_repository_are_refused),

@@ -41,6 +41,10 @@ bad 2 'power of two' init /tmp/r --chunk-size 60K
 bad 2 'must be lz4, none' init /tmp/r --compression gzip
 bad 2 'must be lz4, none' init /tmp/r --compression lz4:2
 bad 2 'zstd[:1-19]' init /tmp/r --compression zstd:20
+bad 2 '--rate fast: is no rate' backup /dev/vda --rate fast
+bad 2 '--rate 50: is no rate' backup /dev/vda --rate 50
+bad 2 '--cpu-share 50: is no share' backup /dev/vda --cpu-share 50
+bad 2 '--io-class realtime: is no I/O class' backup /dev/vda --io-class realtime
 bad 2 'power of two' attach /dev/vda --chunk-size 2M
 bad 2 'not a number' attach /dev/vda --start x
 bad 2 'nothing to protect' attach /dev/vda --sectors 0
