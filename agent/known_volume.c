@@ -46,7 +46,8 @@ const char *known_volume_device_name(enum known_volume_device device)
 
 int known_volume_is_gone(const struct known_volume *v)
 {
-	return failure_set(-ENXIO, "%s: is not there; goes on by itself once it is back", v->device);
+	return failure_set(-ENXIO, "%s: is not there; goes on by itself once it is back",
+			   v->device);
 }
 
 bool known_volume_owns(const struct known_volume *v, const char *attachment)
@@ -103,8 +104,8 @@ static int check_identity(const struct known_volume *v, const struct volume_exte
 		return r == -ENXIO ? known_volume_is_gone(v) : r;
 	if (!known[0] || strcmp(known, ret_found) == 0 || (!is_real(known) && is_real(ret_found)))
 		return 0;
-	return failure_set(-EMEDIUMTYPE, "%s: is another volume: %s, not %s; where that is meant, run "
-			   "\"tidemark job accept %s\"", v->device, ret_found, known, v->name);
+	return failure_set(-EMEDIUMTYPE, "%s: is another volume: %s, not %s; where that is meant, "
+			   "run \"tidemark job accept %s\"", v->device, ret_found, known, v->name);
 }
 
 /* --------------------------------------------------------------------------- look */
@@ -215,7 +216,8 @@ static int attach(const struct known_volume *v, uint64_t chunk_bytes, bool is_kn
 	int r = device_attach(&request, ret_attachment);
 
 	if (r == 0 && is_known)
-		say(v, "attached; what was written before is not known, so everything will be read");
+		say(v, "attached; what was written before is not known, so everything will be "
+		       "read");
 	return r;
 }
 

@@ -13,7 +13,7 @@
 /** Errors, with a sentence: -ENOENT (none is known), -EINVAL (no such name), those of reading. */
 int volume_pin_read(const char *name, char ret_id[TMC_TEXT_BYTES]);
 
-/** Durably, in the place of what was known. Errors, with a sentence: -EINVAL, those of the system. */
+/** Durably, in the place of what was known. Errors, with a sentence: -EINVAL, the system's. */
 int volume_pin_write(const char *name, const char *volume_id);
 
 #endif

@@ -198,8 +198,10 @@ static int pause_ms(struct job *job)
 
 	LOCK_SCOPE(&job->lock);
 	due_s = job->status.due_s;
+	if (job->status.devices.state == KNOWN_VOLUME_GONE)
+		return LOOK_GONE_MS;
 	if (is_away_locked(job))
-		return job->status.devices.state == KNOWN_VOLUME_GONE ? LOOK_GONE_MS : LOOK_CLOCK_MS;
+		return LOOK_CLOCK_MS;
 	if (job->run_now || due_s <= now_s)
 		return 0;
 	return due_s - now_s > most_ms / 1000 ? most_ms : (int)(due_s - now_s) * 1000;

@@ -25,7 +25,7 @@ int job_devices_look(const struct job_settings *settings, struct job_devices *re
 int job_devices_attach(const struct job_settings *settings, uint64_t chunk_bytes,
 		       struct attachment *ret_attachments, struct job_devices *ret_devices);
 
-/** What is in the volume's place is the volume. Errors, with a sentence: those of volume_pin_write(). */
+/** What is in the volume's place is the volume. Errors: those of volume_pin_write(). */
 int job_devices_accept(const struct job_devices *devices);
 
 #endif

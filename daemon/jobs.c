@@ -103,8 +103,10 @@ int jobs_accept(struct jobs *jobs, const char *volume)
 	for (size_t i = 0; i < jobs->nr && r == -ENODEV; i++)
 		if (jobs->jobs[i])
 			r = job_accept(jobs->jobs[i], volume);
-	return r != -ENODEV ? r : failure_set(-ENOENT, "%s: no volume of that name has another one in "
-					      "its place; \"tidemark status\" lists them", volume);
+	if (r != -ENODEV)
+		return r;
+	return failure_set(-ENOENT, "%s: no volume of that name has another one in its place; "
+			   "\"tidemark status\" lists them", volume);
 }
 
 /* ------------------------------------------------------------------------ status */
@@ -129,7 +131,7 @@ static struct json_object *job_to_json(const struct job_settings *settings,
 {
 	struct json_object *object = json_object_new_object();
 	const struct job_state *state = &status->state;
-	bool is_away = status->devices.state != KNOWN_VOLUME_THERE;
+	const char *device = known_volume_device_name(status->devices.state);
 
 	json_add_text(object, "job", settings->name);
 	json_add_text(object, "does", settings->backs_up ? "backup" : "retention");
@@ -137,9 +139,9 @@ static struct json_object *job_to_json(const struct job_settings *settings,
 	json_add_text(object, "schedule", settings->schedule_text);
 	json_object_object_add(object, "volumes", volumes_to_json(settings));
 	json_add_text(object, "state", job_activity_name(status->activity));
-	json_add_text(object, "reason", is_away ? status->devices.reason : state->reason);
-	json_object_object_add(object, "device_state", !is_away ? NULL :
-			       json_object_new_string(known_volume_device_name(status->devices.state)));
+	json_add_text(object, "reason", device ? status->devices.reason : state->reason);
+	json_object_object_add(object, "device_state", device ? json_object_new_string(device) :
+								NULL);
 	json_add_number(object, "failures", state->past.failures);
 	json_add_text(object, "points", state->points);
 	add_time(object, "succeeded_ms", state->succeeded_s);

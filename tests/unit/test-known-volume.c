@@ -112,7 +112,8 @@ static void what_is_gone_is_put_away(void **state)
 	assert_int_equal(attach(scene), 0);
 	module_unplug(scene->module);
 	assert_int_equal(look(scene), -ENXIO);
-	assert_string_equal(failure_text(), PATH ": is not there; goes on by itself once it is back");
+	assert_string_equal(failure_text(), PATH ": is not there; goes on by itself once it is "
+			    "back");
 	assert_false(module_is_attached(scene->module));
 	assert_int_equal(attach(scene), -ENXIO);
 	assert_known("wwid:a");
@@ -161,8 +162,8 @@ static void another_one_is_refused_until_it_is_accepted(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_int_equal(attach(scene), -EMEDIUMTYPE);
 		assert_string_equal(scene->refused, "wwid:b");
-		assert_string_equal(failure_text(), PATH ": is another volume: wwid:b, not wwid:a; where "
-				    "that is meant, run \"tidemark job accept data\"");
+		assert_string_equal(failure_text(), PATH ": is another volume: wwid:b, not wwid:a; "
+				    "where that is meant, run \"tidemark job accept data\"");
 		assert_false(module_is_attached(scene->module));
 		assert_known("wwid:a");
 	}

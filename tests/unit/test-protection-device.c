@@ -13,7 +13,7 @@
 
 static bool is_device(const struct protection_status *status, uint64_t device)
 {
-	return status->state == PROTECTION_WAITING && status->device == (enum known_volume_device)device;
+	return status->state == PROTECTION_WAITING && (uint64_t)status->device == device;
 }
 
 static bool streams_all(const struct protection_status *status, uint64_t bytes)
@@ -49,7 +49,8 @@ static void pull(struct scene *scene)
 
 	module_unplug(scene->module);
 	status = wait_until(scene, is_device, KNOWN_VOLUME_GONE);
-	assert_string_equal(status.reason, PATH ": is not there; goes on by itself once it is back");
+	assert_string_equal(status.reason, PATH ": is not there; goes on by itself once it is "
+			    "back");
 	assert_true(status.failing_ns > 0);
 	wait_for_detach(scene);
 }
