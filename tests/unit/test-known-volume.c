@@ -9,6 +9,7 @@
 #include "imitated_module.h"
 
 #include "agent/known_volume.h"
+#include "agent/source.h"
 #include "agent/volume_pin.h"
 #include "common/failure.h"
 
@@ -298,6 +299,25 @@ static void a_name_that_no_file_can_have_is_said(void **state)
 	assert_said(scene, 1, "would not be recognised");
 }
 
+/* A run names the attachment, in whatever directory tidemarkd was started. */
+static void a_file_of_an_attachments_name_is_not_meant(void **state)
+{
+	struct scene *scene = *state;
+	bool meant;
+
+	assert_int_equal(attach(scene), 0);
+	assert_int_equal(chdir(scene->fixture->directory), 0);
+	write_file("data", "x", 1);
+	write_file("other", "x", 1);
+	assert_int_equal(source_is_meant("data", &meant), 0);
+	assert_false(meant);
+	assert_int_equal(source_is_meant("./data", &meant), 0);
+	assert_true(meant);
+	assert_int_equal(source_is_meant("other", &meant), 0);
+	assert_true(meant);
+	assert_int_equal(chdir("/"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -315,6 +335,7 @@ int main(void)
 		TEST(a_path_may_be_missing_while_the_device_is_held),
 		TEST(a_path_that_leads_elsewhere_is_noticed),
 		TEST(a_name_that_no_file_can_have_is_said),
+		TEST(a_file_of_an_attachments_name_is_not_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

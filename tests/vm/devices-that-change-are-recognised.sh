@@ -123,8 +123,6 @@ cat >/etc/tidemark/tidemark.conf <<-EOT
 	volume moved { device = /dev/third mode = track }
 	volume streamed { device = /dev/second rpo = 1s }
 EOT
-# A run names the attachment; no file of that name in the working directory is meant.
-echo 'no volume' >grown
 launch_daemon
 for name in pulled grown moved; do
 	wait_until 120 has_new_point "$name" ""
