@@ -186,7 +186,7 @@ $(Q)mkdir -p $(@D) && $(CC) -g $(sanitize) -o $@ $(filter %.o,$^) $(filter %.a,$
 endef
 
 # The functions of the agent that tests/unit/imitated_module.c has are taken from there.
-$(addprefix $(B)/unit/test-,recorder protection protection-recovery protection-status scan-resumes takeover guards jobs phases resume restore-tracker): $(imitated_src:%.c=$(B)/asan/%.o)
+$(addprefix $(B)/unit/test-,known-volume recorder protection protection-device protection-recovery protection-status scan-resumes takeover guards jobs phases resume restore-tracker): $(imitated_src:%.c=$(B)/asan/%.o)
 
 # Those of the daemon.
 $(addprefix $(B)/unit/test-,config exposition fd-store guards jobs): more_libs = $(shell pkg-config --libs $(daemon_pkgs))
@@ -198,7 +198,7 @@ $(B)/unit/test-fd-store: $(B)/asan/daemon/fd_store.o
 $(B)/unit/test-guards: $(config_obj) \
 	$(addprefix $(B)/asan/,daemon/fd_store.o daemon/guards.o daemon/log.o daemon/volume_report.o cli/json.o)
 $(B)/unit/test-jobs: $(config_obj) \
-	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_run.o job_state.o log.o) cli/json.o)
+	$(addprefix $(B)/asan/,$(addprefix daemon/,job.o jobs.o job_devices.o job_run.o job_state.o log.o) cli/json.o)
 $(B)/unit/test-metrics: $(addprefix $(B)/asan/daemon/,metrics.o metrics_table.o)
 $(B)/unit/test-exposition: $(addprefix $(B)/asan/daemon/,exposition.o loopback_address.o log.o metrics_file.o metrics_http.o)
 

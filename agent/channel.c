@@ -367,6 +367,24 @@ int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *fr
 	return 0;
 }
 
+enum channel_device channel_device_state(struct channel *channel)
+{
+	struct tidemark_info info;
+
+	if (ioctl(channel->fd, TIDEMARK_IOC_INFO, &info) < 0)
+		return CHANNEL_DEVICE_OK;
+	switch (info.live_state) {
+	case TIDEMARK_LIVE_GONE:
+		return CHANNEL_DEVICE_GONE;
+	case TIDEMARK_LIVE_SHORT:
+		return CHANNEL_DEVICE_SHORT;
+	case TIDEMARK_LIVE_GROWN:
+		return CHANNEL_DEVICE_GROWN;
+	default:
+		return CHANNEL_DEVICE_OK;
+	}
+}
+
 int channel_check_device(struct channel *channel)
 {
 	struct tidemark_info info;

@@ -88,6 +88,16 @@ struct channel_cut_part {
 int channel_cut(struct channel_cut_part *parts, size_t nr_parts, const dev_t *freeze,
 		size_t nr_freeze);
 
+enum channel_device {
+	CHANNEL_DEVICE_OK,
+	CHANNEL_DEVICE_GROWN, /* what is attached ended where it did, and it goes on now */
+	CHANNEL_DEVICE_SHORT,
+	CHANNEL_DEVICE_GONE,
+};
+
+/** What has become of the live device; of an attachment that was removed: ok. */
+enum channel_device channel_device_state(struct channel *channel);
+
 /**
  * Is the live device still all there? Errors: -ENXIO (gone, or shorter than what is
  * attached).

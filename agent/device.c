@@ -121,6 +121,12 @@ int device_list(struct attachment **ret_attachments, size_t *ret_nr)
 	return 0;
 }
 
+/* The number of a device that is gone can be another one's by now. */
+static bool is_of(const struct attachment *attachment, dev_t device)
+{
+	return attachment->live == device && strcmp(attachment->device_state, "gone") != 0;
+}
+
 static int several(const char *path, const struct attachment *attachments, size_t nr,
 		   dev_t live)
 {
@@ -128,13 +134,23 @@ static int several(const char *path, const struct attachment *attachments, size_
 	size_t used = 0;
 
 	for (size_t i = 0; i < nr; i++) {
-		if (attachments[i].live != live || used >= sizeof(names))
+		if (!is_of(&attachments[i], live) || used >= sizeof(names))
 			continue;
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
 					 used ? ", " : "", attachments[i].name);
 	}
 	return failure_set(-ENOTUNIQ, "%s: several ranges of it are attached (%s); give the name "
 			   "of the one that is meant", path, names);
+}
+
+int device_number(const char *path, dev_t *ret_device)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return failure_set(-ENOENT, "%s: no such block device", path);
+	*ret_device = st.st_rdev;
+	return 0;
 }
 
 int device_find(const char *name_or_path, struct attachment *ret_attachment)
@@ -160,10 +176,10 @@ int device_find(const char *name_or_path, struct attachment *ret_attachment)
 		if (attachments[i].mapped == st.st_rdev)
 			found = &attachments[i];
 	for (size_t i = 0; i < nr && !found; i++) {
-		if (attachments[i].live != st.st_rdev)
+		if (!is_of(&attachments[i], st.st_rdev))
 			continue;
 		for (size_t j = i + 1; j < nr; j++)
-			if (attachments[j].live == st.st_rdev)
+			if (is_of(&attachments[j], st.st_rdev))
 				return several(name_or_path, attachments, nr, st.st_rdev);
 		found = &attachments[i];
 	}
@@ -292,7 +308,7 @@ static int make_plan(const struct device_attach *request, struct plan *plan)
 
 static bool same_range(const struct attachment *attachment, const struct plan *plan)
 {
-	return attachment->live == plan->live && attachment->start_sector == plan->start_sector &&
+	return is_of(attachment, plan->live) && attachment->start_sector == plan->start_sector &&
 	       attachment->nr_sectors == plan->nr_sectors;
 }
 
@@ -435,7 +451,8 @@ int device_detach(const struct attachment *attachment)
 {
 	int r;
 
-	if (attachment->agent)
+	/* Of a device that is gone none comes to anything. */
+	if (attachment->agent && strcmp(attachment->device_state, "gone") != 0)
 		return failure_set(-EBUSY, "%s: a backup of it is running; detach it afterwards",
 				   attachment->name);
 	r = mapper_remove(attachment->name);
@@ -490,15 +507,4 @@ int device_mark(const struct attachment *attachment, const char *text)
 	if (r == -ENXIO)
 		return failure_set(-ENOENT, "%s: was detached meanwhile", attachment->name);
 	return r < 0 ? mapper_failure(r, "mark", attachment->name) : 0;
-}
-
-int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
-			  struct attachment *ret_attachment)
-{
-	struct device_attach request = {
-		.path = name_or_path, .name = name, .chunk_bytes = chunk_bytes,
-	};
-	int r = device_find(name_or_path, ret_attachment);
-
-	return r == -ENOENT ? device_attach(&request, ret_attachment) : r;
 }

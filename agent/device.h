@@ -34,7 +34,10 @@ int device_attach(const struct device_attach *request, struct attachment *ret_at
 /** From now on the attachment can be streamed from. The module's own state stays. */
 int device_allow_stream(const struct attachment *attachment);
 
-/** Stop tracking. Errors: -EBUSY (a backup runs, or the node is open). */
+/**
+ * Stop tracking. Errors: -EBUSY (a backup runs, and the device is not gone; or the node is
+ * open), -ENOENT (detached meanwhile).
+ */
 int device_detach(const struct attachment *attachment);
 
 /**
@@ -47,16 +50,12 @@ int device_mark(const struct attachment *attachment, const char *text);
 int device_list(struct attachment **ret_attachments, size_t *ret_nr);
 
 /**
- * The attachment of that name, or of the block device at that path. Errors:
- * -ENOENT, -ENOTUNIQ (several ranges of the device are attached).
+ * The attachment of that name, or of the block device at that path, but for one whose device is
+ * gone. Errors: -ENOENT, -ENOTUNIQ (several ranges of the device are attached).
  */
 int device_find(const char *name_or_path, struct attachment *ret_attachment);
 
-/**
- * The same; where there is none, the block device is attached as a whole under that name.
- * Errors: also those of device_attach().
- */
-int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
-			  struct attachment *ret_attachment);
+/** Which device a path leads to. Errors: -ENOENT (to no block device). */
+int device_number(const char *path, dev_t *ret_device);
 
 #endif

@@ -5,7 +5,7 @@
 #include "agent/live_volume.h"
 #include "agent/device.h"
 #include "agent/repository_guard.h"
-#include "agent/volume.h"
+#include "agent/volume_identity.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 #include "common/size_text.h"
@@ -66,10 +66,17 @@ static int describe(struct live_volume *v, const struct block_tree *tree)
 	};
 	/* libblkid's reads are small and unaligned. */
 	CLEANUP_CLOSE int fd = open(v->node, O_RDONLY | O_CLOEXEC);
+	int r;
 
 	if (fd < 0)
 		return failure_set(-errno, "%s: %s", v->node, strerror(errno));
-	return volume_describe(tree, &extent, fd, name_for_people(v), &v->volume);
+	r = volume_describe(tree, &extent, fd, name_for_people(v), &v->volume);
+	/* What ended with its device is the whole of it, and no range, also where that goes on now. */
+	if (r == 0 && strcmp(v->attachment.device_state, "grown") == 0 && !extent.start_sector) {
+		extent.nr_sectors = 0;
+		r = volume_identity_read(&extent, v->volume.volume_id);
+	}
+	return r;
 }
 
 static int check_chunk_size(const struct live_volume *v, const char *repository,

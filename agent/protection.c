@@ -25,6 +25,7 @@
 
 #define PAUSE_MS_MIN 1000
 #define PAUSE_MS_MAX 60000
+#define PAUSE_MS_GONE 5000
 
 void protection_say(struct protection *p, enum protection_event event, const char *format, ...)
 {
@@ -109,7 +110,9 @@ int protection_look(struct protection *p)
 		p->status.recorder = recorder;
 	}
 	r = recorder_failure(p->recorder);
-	return r < 0 ? r : protection_check_stop(p);
+	if (r == 0)
+		r = protection_check_stop(p);
+	return r < 0 ? r : protection_look_at_device(p);
 }
 
 int protection_wait(struct protection *p, uint64_t timeout_ns)
@@ -126,21 +129,15 @@ int protection_wait(struct protection *p, uint64_t timeout_ns)
 
 /* --------------------------------------------------------------- open and close */
 
-static int find_attachment(struct protection *p, struct attachment *ret_attachment)
-{
-	struct tmc_repo_info info;
-
-	tmc_repo_get_info(p->journal_repo, &info);
-	return device_find_or_attach(p->settings->device, p->settings->name, info.chunk_bytes,
-				     ret_attachment);
-}
-
 static int open_volume(struct protection *p)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	struct attachment attachment;
-	int r = find_attachment(p, &attachment);
+	struct tmc_repo_info info;
+	int r;
 
+	tmc_repo_get_info(p->journal_repo, &info);
+	r = protection_attach(p, info.chunk_bytes, &attachment);
 	if (r == 0)
 		r = device_allow_stream(&attachment);
 	if (r < 0)
@@ -221,8 +218,11 @@ void protection_close_repo(struct protection *p)
 
 static int open_all(struct protection *p)
 {
-	int r = tmc_repo_open(p->settings->repository, &p->journal_repo);
+	int r = protection_find_device(p);
 
+	if (r < 0)
+		return r;
+	r = tmc_repo_open(p->settings->repository, &p->journal_repo);
 	if (r < 0)
 		return catalog_failure(r);
 	r = open_volume(p);
@@ -306,10 +306,39 @@ static int protect(struct protection *p)
 static void say_failure(struct protection *p)
 {
 	bool news = protection_note_failure(p, failure_text());
+	bool waits = p->status.device != KNOWN_VOLUME_THERE;
 
 	protection_set_state(p, PROTECTION_WAITING);
 	if (news)
-		protection_say(p, PROTECTION_WARNING, "%s; will be tried again", failure_text());
+		protection_say(p, PROTECTION_WARNING, "%s%s", failure_text(),
+			       waits ? "" : "; will be tried again");
+}
+
+/* Until it is to end, or somebody wants it tried. */
+static void rest(struct protection *p, int pause_ms)
+{
+	struct pollfd fds[] = {
+		{.fd = p->stop_fd, .events = POLLIN},
+		{.fd = p->retry_fd, .events = POLLIN},
+	};
+
+	poll(fds, 2, pause_ms);
+	if (fds[1].revents)
+		bell_silence(p->retry_fd);
+}
+
+/* What is not there is looked for steadily; what fails, ever more seldom. */
+static void rest_after_failure(struct protection *p, int *pause_ms, uint64_t start_ns)
+{
+	/* What worked for a while is not what fails at once. */
+	if (clock_ns(CLOCK_MONOTONIC) - start_ns > PAUSE_MS_MAX * 1000000ull)
+		*pause_ms = PAUSE_MS_MIN;
+	if (p->status.device == KNOWN_VOLUME_GONE) {
+		rest(p, PAUSE_MS_GONE);
+		return;
+	}
+	rest(p, *pause_ms);
+	*pause_ms = 2 * *pause_ms < PAUSE_MS_MAX ? 2 * *pause_ms : PAUSE_MS_MAX;
 }
 
 static void *run(void *argument)
@@ -320,14 +349,13 @@ static void *run(void *argument)
 	while (!is_to_stop(p, 0)) {
 		uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
 
+		p->device_has_changed = false;
 		if (protect(p) == -ECANCELED)
 			break;
+		if (p->device_has_changed)
+			continue;
 		say_failure(p);
-		/* What worked for a while is not what fails at once. */
-		if (clock_ns(CLOCK_MONOTONIC) - start_ns > PAUSE_MS_MAX * 1000000ull)
-			pause_ms = PAUSE_MS_MIN;
-		is_to_stop(p, pause_ms);
-		pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
+		rest_after_failure(p, &pause_ms, start_ns);
 	}
 	atomic_store(&p->has_settled, true);
 	atomic_store(&p->has_ended, true);
@@ -357,6 +385,8 @@ static void destroy(struct protection *p)
 		close(p->stop_fd);
 	if (p->leave_fd >= 0)
 		close(p->leave_fd);
+	if (p->retry_fd >= 0)
+		close(p->retry_fd);
 	free(p->settings);
 	free(p);
 }
@@ -377,8 +407,10 @@ int protection_start(const struct protection_settings *settings,
 	pthread_mutex_init(&p->lock, NULL);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);
 	p->leave_fd = eventfd(0, EFD_CLOEXEC);
-	error = !p->settings ? ENOMEM : p->stop_fd < 0 || p->leave_fd < 0 ? errno :
-				pthread_create(&p->thread, NULL, run, p);
+	p->retry_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	error = !p->settings ? ENOMEM :
+		p->stop_fd < 0 || p->leave_fd < 0 || p->retry_fd < 0 ? errno :
+		pthread_create(&p->thread, NULL, run, p);
 	if (error) {
 		destroy(p);
 		return failure_set(-error, "%s: cannot start: %s", settings->name, strerror(error));

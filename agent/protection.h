@@ -11,6 +11,7 @@
 
 #include "agent/catalog_failure.h"
 #include "agent/channel_store.h"
+#include "agent/known_volume.h"
 #include "agent/live_volume.h"
 #include "agent/recorder.h"
 #include "agent/scan.h"
@@ -49,6 +50,8 @@ struct protection_status {
 	uint64_t failing_ns;     /* the first failure since it streamed last; 0: none */
 	char reason[512];        /* of the latest failure; empty: none yet */
 	char attachment[ATTACHMENT_NAME_BYTES]; /* empty: not known yet */
+	enum known_volume_device device;
+	char refused_id[TMC_TEXT_BYTES]; /* of a device that was replaced: the one that is there */
 	char volume_id[TMC_TEXT_BYTES];
 	uint64_t volume_bytes;
 	uint64_t scan_bytes;     /* to be read by the scan */
@@ -90,6 +93,11 @@ bool protection_has_ended(const struct protection *protection);
 
 void protection_get_status(struct protection *protection, struct protection_status *ret_status);
 const char *protection_state_name(enum protection_state state);
+/**
+ * What is there in the volume's place is the volume from now on; what is at work is not waited
+ * for. Errors, with a sentence: -ENOENT (its device was not replaced), those of volume_pin_write().
+ */
+int protection_accept(struct protection *protection);
 
 /* ------------------------------------------------ what the parts of it share */
 
@@ -107,6 +115,7 @@ struct protection {
 	pthread_t thread;
 	int stop_fd; /* eventfd; readable once it is to end */
 	int leave_fd; /* eventfd; readable once it is let go */
+	int retry_fd; /* eventfd; readable once it is to try again without a pause */
 	atomic_bool has_settled, has_ended;
 	pthread_mutex_t lock; /* status, shown; outside the recorder's */
 	struct protection_status status;
@@ -117,6 +126,9 @@ struct protection {
 	/* the thread's alone: */
 	struct tmc_repo *journal_repo; /* the recorder's handle, which takes nothing from what there is */
 	struct tmc_repo *repo; /* for one piece of work; NULL between them */
+	char attachment[ATTACHMENT_NAME_BYTES]; /* what it is attached as */
+	bool device_has_changed;  /* gone, or of another size: look for it at once */
+	uint64_t next_look_ns;    /* CLOCK_MONOTONIC: at the device */
 	struct live_volume live;
 	struct recorder *recorder;
 	bool has_base;
@@ -137,7 +149,7 @@ void protection_say(struct protection *p, enum protection_event event, const cha
 	__attribute__((format(printf, 3, 4)));
 void protection_set_state(struct protection *p, enum protection_state state);
 void protection_note_gap(struct protection *p);
-/** True: the reason is another one than that of the failure before. */
+/** True: the first since it streamed last, or the reason is another one than before. */
 bool protection_note_failure(struct protection *p, const char *reason);
 /**
  * The latest one that is exact. checked_ns: when nothing was missing in it; of an idle volume
@@ -151,7 +163,21 @@ void protection_hide(struct protection *p);
 /** -ECANCELED, with a sentence, once it is to end. */
 int protection_check_stop(struct protection *p);
 
-/** The status is what the recorder's is by now. Errors: -ECANCELED, those of the recorder. */
+/** Before the repository is opened, which is for nothing without it. Errors: -ENXIO (gone). */
+int protection_find_device(struct protection *p);
+/**
+ * The device that the volume has now, attached as it is now. Errors: those of
+ * known_volume_attach().
+ */
+int protection_attach(struct protection *p, uint64_t chunk_bytes,
+		      struct attachment *ret_attachment);
+/** Now and then: -ENXIO, with a sentence, where it is gone or has another size. */
+int protection_look_at_device(struct protection *p);
+
+/**
+ * The status is what the recorder's is by now. Errors: -ECANCELED, those of the recorder and of
+ * protection_look_at_device().
+ */
 int protection_look(struct protection *p);
 /** Before that wait for news of the recorder or the end, at most so long. */
 int protection_wait(struct protection *p, uint64_t timeout_ns);

@@ -53,7 +53,7 @@ bool protection_note_failure(struct protection *p, const char *reason)
 	bool news;
 
 	LOCK_SCOPE(&p->lock);
-	news = strcmp(p->status.reason, reason) != 0;
+	news = !p->status.failing_ns || strcmp(p->status.reason, reason) != 0;
 	snprintf(p->status.reason, sizeof(p->status.reason), "%s", reason);
 	if (!p->status.failing_ns)
 		p->status.failing_ns = now_ns;

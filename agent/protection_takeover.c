@@ -89,7 +89,7 @@ static int resume(struct protection *p, const struct handover *handover)
 static int take(struct protection *p, int fd, const struct block_tree *tree)
 {
 	struct handover handover;
-	int r = live_volume_take_over(&p->live, fd, p->settings->device, p->settings->repository,
+	int r = live_volume_take_over(&p->live, fd, p->attachment, p->settings->repository,
 				      p->journal_repo, tree);
 
 	if (r == 0)
@@ -120,7 +120,7 @@ static int open_when_closed(struct protection *p, const struct block_tree *tree)
 		if (i)
 			nanosleep(&nap, NULL);
 		live_volume_close(&p->live);
-		r = live_volume_open(&p->live, p->settings->device, p->settings->repository,
+		r = live_volume_open(&p->live, p->attachment, p->settings->repository,
 				     p->journal_repo, tree);
 	}
 	return r;
@@ -132,7 +132,7 @@ int protection_open_live(struct protection *p, const struct block_tree *tree)
 	int fd = store ? store->take(store->context, p->settings->name) : -1;
 
 	if (fd < 0)
-		return live_volume_open(&p->live, p->settings->device, p->settings->repository,
+		return live_volume_open(&p->live, p->attachment, p->settings->repository,
 					p->journal_repo, tree);
 	if (take(p, fd, tree) == 0) {
 		begin_to_follow(p);

@@ -27,6 +27,14 @@ static int source_failure(const struct source *source, int error)
 	return failure_set(error, "%s: %s", source->path, strerror(-error));
 }
 
+/* Whatever file of that name lies in the working directory. */
+static bool is_attachment(const char *path)
+{
+	struct attachment attachment;
+
+	return !strchr(path, '/') && device_find(path, &attachment) == 0;
+}
+
 int source_is_meant(const char *path, bool *ret_meant)
 {
 	struct attachment attachment;
@@ -34,7 +42,7 @@ int source_is_meant(const char *path, bool *ret_meant)
 	int r;
 
 	*ret_meant = strcmp(path, "-") == 0;
-	if (*ret_meant || stat(path, &st) < 0)
+	if (*ret_meant || is_attachment(path) || stat(path, &st) < 0)
 		return 0;
 	*ret_meant = S_ISREG(st.st_mode);
 	if (!S_ISBLK(st.st_mode))

@@ -16,12 +16,15 @@
 
 static const char help[] =
 	"Usage: tidemark job run|cancel|pause|resume JOB [--control SOCKET]\n"
+	"       tidemark job accept VOLUME [--control SOCKET]\n"
 	"Tell tidemarkd what to do with a job, a volume or a group that it backs up on a\n"
 	"schedule; \"tidemark status\" lists them.\n\n"
 	"  run     begin a run now, whatever the schedule says\n"
 	"  cancel  end the run that is under way; the next one is that of the schedule\n"
 	"  pause   have no runs from now on, and end one that is under way\n"
-	"  resume  go on with the schedule; what was missed is caught up\n\n"
+	"  resume  go on with the schedule; what was missed is caught up\n"
+	"  accept  another disk is in the place of the volume's, and is meant to be: it is\n"
+	"          the volume from now on, and its restore points are a chain of their own\n\n"
 	"      --control SOCKET  where tidemarkd listens (default: " CONTROL_PATH ")\n"
 	"  -h, --help            this text\n\n"
 	"Example: tidemark job run data";
@@ -51,7 +54,7 @@ static int ask(const char *control, const char *order, const char *job)
 
 static bool is_order(const char *word)
 {
-	static const char *const orders[] = {"run", "cancel", "pause", "resume"};
+	static const char *const orders[] = {"run", "cancel", "pause", "resume", "accept"};
 
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
 		if (strcmp(word, orders[i]) == 0)

@@ -182,6 +182,11 @@ static void check_job(struct check *check, struct json_object *job)
 {
 	if (strcmp(status_text(job, "state"), "paused") == 0)
 		return;
+	if (strcmp(status_text(job, "state"), "away") == 0) {
+		fprintf(problem(check, STATUS_CRITICAL, status_text(job, "job")),
+			"no backups are made: %s\n", status_text(job, "reason"));
+		return;
+	}
 	check_runs(check, job);
 	check_success(check, job);
 }

@@ -134,7 +134,7 @@ void status_job_table(FILE *out, struct json_object *jobs, uint64_t now_ms)
 	for (size_t i = 0; i < nr; i++) {
 		struct json_object *job = json_object_array_get_idx(jobs, i);
 
-		if (status_number(job, "failures"))
+		if (status_number(job, "failures") || strcmp(status_text(job, "state"), "away") == 0)
 			fprintf(out, "  %s: %s\n", status_text(job, "job"),
 				status_text(job, "reason"));
 	}

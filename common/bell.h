@@ -19,4 +19,13 @@ static inline void bell_ring(int fd)
 		return; /* only when the counter is full: it rings already */
 }
 
+/** It does not ring any more; of one that does not block. */
+static inline void bell_silence(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return; /* it did not ring */
+}
+
 #endif

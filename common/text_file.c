@@ -12,7 +12,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int read_line(char *ret_text, size_t size, const char *path)
 {
@@ -76,4 +79,59 @@ int text_file_number(uint64_t *ret_number, const char *format, ...)
 	if (errno || end == line || *end || line[0] == '-')
 		return -EINVAL;
 	return 0;
+}
+
+/* ----------------------------------------------------------------------- replace */
+
+/* What goes wrong here is found when the file is made. */
+static void make_directories(const char *path)
+{
+	char directory[PATH_MAX];
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	for (char *slash = strchr(directory + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(directory, 0700);
+		*slash = '/';
+	}
+}
+
+static int write_durably(const char *path, const char *content)
+{
+	CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t bytes = strlen(content);
+	ssize_t written = fd < 0 ? -1 : write(fd, content, bytes);
+
+	if (written < 0 || fsync(fd) < 0)
+		return -errno;
+	return (size_t)written == bytes ? 0 : -ENOSPC;
+}
+
+static int sync_directory(const char *path)
+{
+	CLEANUP_CLOSE int fd = -1;
+	char directory[PATH_MAX];
+	char *slash;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash || slash == directory)
+		return 0;
+	*slash = '\0';
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int text_file_replace(const char *path, const char *content)
+{
+	char next[PATH_MAX];
+	int r;
+
+	if (snprintf(next, sizeof(next), "%s.new", path) >= (int)sizeof(next))
+		return -ENAMETOOLONG;
+	make_directories(path);
+	r = write_durably(next, content);
+	if (r == 0 && rename(next, path) < 0)
+		r = -errno;
+	return r == 0 ? sync_directory(path) : r;
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * Small text files of /sys and /proc, one value on the first line.
+ * Small text files: of /sys and /proc, one value on the first line; and our own.
  */
 #ifndef COMMON_TEXT_FILE_H
 #define COMMON_TEXT_FILE_H
@@ -21,5 +21,11 @@ int text_file_line(char *ret_text, size_t size, const char *format, ...)
 /** The same for one decimal number. Errors: also -EINVAL (no number). */
 int text_file_number(uint64_t *ret_number, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/**
+ * Replace a file as a whole, durably; directories are made. Beside it "<path>.new" is used.
+ * Errors: those of the system.
+ */
+int text_file_replace(const char *path, const char *content);
 
 #endif

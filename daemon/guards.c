@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/volume_report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,14 @@ void guards_exit(struct guards *guards)
 {
 	stop_all(guards);
 	fd_store_exit(&guards->fds);
+}
+
+int guards_accept(struct guards *guards, const char *name)
+{
+	for (size_t i = 0; i < guards->config.nr_volumes; i++)
+		if (guards->protections[i] && strcmp(guards->config.volumes[i].name, name) == 0)
+			return protection_accept(guards->protections[i]);
+	return -ENODEV;
 }
 
 /* ----------------------------------------------------------------------- status */

@@ -32,6 +32,12 @@ void guards_adopt(struct guards *guards, struct config *config);
 /** End all of them, durably, and let the next process take their channels over. */
 void guards_exit(struct guards *guards);
 
+/**
+ * protection_accept() of the volume of that name. Errors: its own; -ENODEV, without a sentence:
+ * there is no such volume here.
+ */
+int guards_accept(struct guards *guards, const char *name);
+
 /** What control answers to "status"; members keep their names and meanings. */
 struct json_object *guards_to_json(struct guards *guards);
 

@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS     60000 /* the clock may have been set */
+#define LOOK_MS      10000 /* at the devices */
+#define LOOK_GONE_MS  5000
+#define LOOK_CLOCK_MS 60000 /* it may have been set */
 #define STATE_DIRECTORY "/var/lib/tidemark"
 
 struct job {
@@ -30,7 +32,7 @@ struct job {
 	atomic_bool stopping;
 	atomic_bool has_ended;
 	bool attached;        /* the thread's alone, as is the next */
-	bool attach_failed;
+	char said[1024];      /* of the devices, and not over yet; empty: nothing */
 	pthread_mutex_t lock; /* what follows */
 	struct job_status status;
 	bool run_now;
@@ -44,17 +46,10 @@ const char *job_activity_name(enum job_activity activity)
 		[JOB_RUNNING] = "running",
 		[JOB_FAILED] = "failed",
 		[JOB_PAUSED] = "paused",
+		[JOB_AWAY] = "away",
 	};
 
 	return names[activity];
-}
-
-static void silence(int fd)
-{
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0)
-		return; /* it did not ring */
 }
 
 /* ------------------------------------------------------------------------- state */
@@ -66,11 +61,17 @@ static void save(struct job *job, const struct job_state *state)
 			"remembered: %s", failure_text());
 }
 
+static bool is_away_locked(const struct job *job)
+{
+	return job->status.devices.state != KNOWN_VOLUME_THERE;
+}
+
 static void rest(struct job *job)
 {
 	struct job_state *state = &job->status.state;
 
 	job->status.activity = state->paused ? JOB_PAUSED :
+			       is_away_locked(job) ? JOB_AWAY :
 			       state->past.failures ? JOB_FAILED : JOB_WAITING;
 	job->status.due_s = state->paused ? INT64_MAX :
 			    schedule_due(&job->settings->schedule, &state->past, time(NULL));
@@ -117,9 +118,9 @@ static bool begin_run(struct job *job)
 {
 	LOCK_SCOPE(&job->lock);
 	rest(job);
-	if (!job->run_now && job->status.due_s > time(NULL))
+	if (is_away_locked(job) || (!job->run_now && job->status.due_s > time(NULL)))
 		return false;
-	silence(job->cancel_fd);
+	bell_silence(job->cancel_fd);
 	job->run_now = false;
 	job->cancelled = false;
 	job->status.activity = JOB_RUNNING;
@@ -151,31 +152,59 @@ static void run_if_due(struct job *job)
 	if (atomic_load(&job->stopping))
 		bell_ring(job->cancel_fd);
 	r = job_run(job->settings, job->cancel_fd, points);
-	job->attached = job->attached || r == 0;
 	end_run(job, r, points);
 }
 
-/* Tracking begins with us, not with the first run: what is written until then is known. */
-static void attach(struct job *job)
+/* Each thing once, until it is over. */
+static void say_once(struct job *job, const struct job_devices *devices)
 {
-	if (job->attached || !job->settings->backs_up)
+	bool waits = devices->state != KNOWN_VOLUME_THERE;
+
+	if (strncmp(job->said, failure_text(), sizeof(job->said) - 1) == 0)
 		return;
-	job->attached = job_run_attach(job->settings) == 0;
-	if (!job->attached && !job->attach_failed)
-		log_say(LOG_PRIORITY_WARNING, job->settings->name, "%s; will be tried again",
-			failure_text());
-	job->attach_failed = !job->attached;
+	snprintf(job->said, sizeof(job->said), "%s", failure_text());
+	log_say(LOG_PRIORITY_WARNING, job->settings->name, "%s%s", job->said,
+		waits ? "" : "; will be tried again");
+}
+
+/*
+ * Tracking begins with us, not with the first run: what is written until then is known. And as
+ * soon as a device is back.
+ */
+static void look_at_devices(struct job *job)
+{
+	struct job_devices devices;
+	int r;
+
+	if (!job->settings->backs_up)
+		return;
+	r = job_devices_look(job->settings, &devices);
+	if (r == 0 || (r == 1 && !job->attached))
+		r = job_run_attach(job->settings, &devices);
+	job->attached = r >= 0;
+	if (r < 0)
+		say_once(job, &devices);
+	else
+		job->said[0] = '\0';
+	LOCK_SCOPE(&job->lock);
+	job->status.devices = devices;
+	rest(job);
 }
 
 static int pause_ms(struct job *job)
 {
 	int64_t now_s = time(NULL), due_s;
+	int most_ms = job->attached ? LOOK_MS : LOOK_CLOCK_MS;
 
 	LOCK_SCOPE(&job->lock);
 	due_s = job->status.due_s;
+	if (job->status.devices.state == KNOWN_VOLUME_GONE)
+		return LOOK_GONE_MS;
+	if (is_away_locked(job))
+		return LOOK_CLOCK_MS;
 	if (job->run_now || due_s <= now_s)
 		return 0;
-	return due_s - now_s > LOOK_MS / 1000 ? LOOK_MS : (int)(due_s - now_s) * 1000;
+	return due_s - now_s > most_ms / 1000 ? most_ms : (int)(due_s - now_s) * 1000;
 }
 
 static void *run(void *argument)
@@ -185,10 +214,10 @@ static void *run(void *argument)
 	while (!atomic_load(&job->stopping)) {
 		struct pollfd wake = {.fd = job->wake_fd, .events = POLLIN};
 
-		attach(job);
+		look_at_devices(job);
 		run_if_due(job);
 		poll(&wake, 1, pause_ms(job));
-		silence(job->wake_fd);
+		bell_silence(job->wake_fd);
 	}
 	atomic_store(&job->has_ended, true);
 	return NULL;
@@ -206,6 +235,8 @@ static int order_locked(struct job *job, enum job_order order)
 		return failure_set(-EBUSY, "%s: a run is under way", name);
 	if (order == JOB_ORDER_RUN && state->paused)
 		return failure_set(-EBUSY, "%s: is paused; resume it first", name);
+	if (order == JOB_ORDER_RUN && is_away_locked(job))
+		return failure_set(-ENXIO, "%s: %s", name, job->status.devices.reason);
 	if (order == JOB_ORDER_CANCEL && !runs)
 		return failure_set(-ENOENT, "%s: no run is under way", name);
 	if (order == JOB_ORDER_RUN)
@@ -237,6 +268,20 @@ int job_order(struct job *job, enum job_order order)
 		save(job, &state);
 	bell_ring(job->wake_fd);
 	return 0;
+}
+
+int job_accept(struct job *job, const char *volume)
+{
+	const struct job_devices *devices = &job->status.devices;
+	int r;
+
+	LOCK_SCOPE(&job->lock);
+	if (devices->state != KNOWN_VOLUME_REPLACED || strcmp(devices->volume, volume) != 0)
+		return -ENODEV;
+	r = job_devices_accept(devices);
+	if (r == 0)
+		bell_ring(job->wake_fd);
+	return r;
 }
 
 /* -------------------------------------------------------------------------- life */

@@ -8,6 +8,7 @@
 #ifndef DAEMON_JOB_H
 #define DAEMON_JOB_H
 
+#include "daemon/job_devices.h"
 #include "daemon/job_settings.h"
 #include "daemon/job_state.h"
 
@@ -20,12 +21,14 @@ enum job_activity {
 	JOB_RUNNING,
 	JOB_FAILED,   /* the latest run has; it waits to try again */
 	JOB_PAUSED,
+	JOB_AWAY,     /* a device of it is gone, or another one is in its place: it has no runs */
 };
 
 struct job_status {
 	enum job_activity activity;
 	int64_t due_s;       /* INT64_MAX: never */
 	int64_t started_s;   /* of the run that is under way */
+	struct job_devices devices;
 	struct job_state state;
 };
 
@@ -46,8 +49,17 @@ void job_ask_to_stop(struct job *job);
 void job_stop(struct job *job);
 bool job_has_ended(const struct job *job);
 
-/** Errors, with a sentence: -EBUSY, -ENOENT (nothing is under way that could be cancelled). */
+/**
+ * Errors, with a sentence: -EBUSY, -ENOENT (nothing is under way that could be cancelled), -ENXIO
+ * (a device is away).
+ */
 int job_order(struct job *job, enum job_order order);
+/**
+ * What is in the place of this volume's device is the volume from now on. Errors: those of
+ * job_devices_accept(); -ENODEV, without a sentence: it has no such volume, or that was not
+ * replaced.
+ */
+int job_accept(struct job *job, const char *volume);
 
 void job_get_status(struct job *job, struct job_status *ret_status);
 const char *job_activity_name(enum job_activity activity);

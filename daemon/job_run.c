@@ -132,30 +132,31 @@ static int command_failed(const struct command *command, int status)
 
 /* ------------------------------------------------------------------------ backup */
 
-static int attach_all(const struct job_settings *settings, uint64_t chunk_bytes)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < settings->nr_volumes && r == 0; i++) {
-		const struct job_volume *volume = &settings->volumes[i];
-		struct attachment attachment;
-
-		r = device_find_or_attach(volume->device, volume->name, chunk_bytes, &attachment);
-	}
-	return r;
-}
-
-int job_run_attach(const struct job_settings *settings)
+/* free() *ret_attachments, one for each volume. */
+static int attach_all(const struct job_settings *settings, struct attachment **ret_attachments,
+		      struct job_devices *ret_devices)
 {
 	struct tmc_repo *repo;
 	struct tmc_repo_info info;
 	int r = tmc_repo_open(settings->repository, &repo);
 
+	*ret_devices = (struct job_devices){0};
+	*ret_attachments = NULL;
 	if (r < 0)
 		return catalog_failure(r);
 	tmc_repo_get_info(repo, &info);
 	tmc_repo_close(repo);
-	return attach_all(settings, info.chunk_bytes);
+	*ret_attachments = calloc(settings->nr_volumes, sizeof(**ret_attachments));
+	if (!*ret_attachments)
+		return failure_set(-ENOMEM, "out of memory");
+	return job_devices_attach(settings, info.chunk_bytes, *ret_attachments, ret_devices);
+}
+
+int job_run_attach(const struct job_settings *settings, struct job_devices *ret_devices)
+{
+	CLEANUP_FREE struct attachment *attachments = NULL;
+
+	return attach_all(settings, &attachments, ret_devices);
 }
 
 static void add_point(struct json_object *report, char ret_points[JOB_POINTS_BYTES])
@@ -183,8 +184,9 @@ static void take_report(const struct command *command, char ret_points[JOB_POINT
 	json_object_put(report);
 }
 
-static int back_up(const struct job_settings *settings, int stop_fd,
-		   char ret_points[JOB_POINTS_BYTES])
+/* By the attachments' names: behind these are the devices that have been looked at. */
+static int back_up(const struct job_settings *settings, const struct attachment *attachments,
+		   int stop_fd, char ret_points[JOB_POINTS_BYTES])
 {
 	CLEANUP(command_free) struct command *command = command_create(settings, "backup");
 	int status;
@@ -199,7 +201,7 @@ static int back_up(const struct job_settings *settings, int stop_fd,
 		add_option(command, "--hook-timeout", settings->hook_timeout);
 	add_options(command, &settings->limits);
 	for (size_t i = 0; i < settings->nr_volumes; i++)
-		add_word(command, settings->volumes[i].device);
+		add_word(command, attachments[i].name);
 	status = command_run(command, stop_fd);
 	take_report(command, ret_points);
 	/* Points of a device that cannot read all of itself are points. */
@@ -242,14 +244,16 @@ static int retain(const struct job_settings *settings, int stop_fd)
 
 int job_run(const struct job_settings *settings, int stop_fd, char ret_points[JOB_POINTS_BYTES])
 {
+	CLEANUP_FREE struct attachment *attachments = NULL;
+	struct job_devices devices;
 	int r;
 
 	ret_points[0] = '\0';
 	if (!settings->backs_up)
 		return retain(settings, stop_fd);
-	r = job_run_attach(settings);
+	r = attach_all(settings, &attachments, &devices);
 	if (r == 0)
-		r = back_up(settings, stop_fd, ret_points);
+		r = back_up(settings, attachments, stop_fd, ret_points);
 	if (r == 0 && retain(settings, stop_fd) < 0)
 		log_say(LOG_PRIORITY_WARNING, settings->name, "the point was made, but no old one could "
 			"go: %s", failure_text());

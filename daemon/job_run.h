@@ -8,12 +8,12 @@
 #ifndef DAEMON_JOB_RUN_H
 #define DAEMON_JOB_RUN_H
 
-#include "daemon/job_settings.h"
+#include "daemon/job_devices.h"
 
 #define JOB_POINTS_BYTES 512
 
-/** Errors, with a sentence: those of opening the repository and of attaching. */
-int job_run_attach(const struct job_settings *settings);
+/** Errors, with a sentence: those of opening the repository and of job_devices_attach(). */
+int job_run_attach(const struct job_settings *settings, struct job_devices *ret_devices);
 
 /**
  * ret_points: their ids, separated by blanks, cut off where there are many. stop_fd: readable

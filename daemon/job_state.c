@@ -6,13 +6,12 @@
 #include "cli/json.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
+#include "common/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_BYTES_MAX 65536
@@ -80,40 +79,11 @@ static struct json_object *to_json(const struct job_state *state)
 	return object;
 }
 
-/* What goes wrong here is found when the file is made. */
-static void make_directories(const char *path)
-{
-	char directory[PATH_MAX];
-
-	snprintf(directory, sizeof(directory), "%s", path);
-	for (char *slash = strchr(directory + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(directory, 0700);
-		*slash = '/';
-	}
-}
-
-static int write_durably(const char *path, const char *content)
-{
-	CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	size_t bytes = strlen(content);
-
-	if (fd < 0 || write(fd, content, bytes) != (ssize_t)bytes || fsync(fd) < 0)
-		return failure_set(errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
-	return 0;
-}
-
 int job_state_write(const char *path, const struct job_state *state)
 {
 	CLEANUP(json_drop) struct json_object *object = to_json(state);
-	char next[PATH_MAX];
-	int r;
+	int r = text_file_replace(path, json_object_to_json_string_ext(object,
+								       JSON_C_TO_STRING_PRETTY));
 
-	make_directories(path);
-	snprintf(next, sizeof(next), "%s.new", path);
-	errno = 0;
-	r = write_durably(next, json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY));
-	if (r == 0 && rename(next, path) < 0)
-		r = failure_set(-errno, "%s: %s", path, strerror(errno));
-	return r;
+	return r < 0 ? failure_set(r, "%s: %s", path, strerror(-r)) : 0;
 }

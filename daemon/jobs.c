@@ -96,6 +96,19 @@ int jobs_order(struct jobs *jobs, const char *name, enum job_order order)
 			   "them", name);
 }
 
+int jobs_accept(struct jobs *jobs, const char *volume)
+{
+	int r = -ENODEV;
+
+	for (size_t i = 0; i < jobs->nr && r == -ENODEV; i++)
+		if (jobs->jobs[i])
+			r = job_accept(jobs->jobs[i], volume);
+	if (r != -ENODEV)
+		return r;
+	return failure_set(-ENOENT, "%s: no volume of that name has another one in its place; "
+			   "\"tidemark status\" lists them", volume);
+}
+
 /* ------------------------------------------------------------------------ status */
 
 static void add_time(struct json_object *object, const char *name, int64_t time_s)
@@ -118,6 +131,7 @@ static struct json_object *job_to_json(const struct job_settings *settings,
 {
 	struct json_object *object = json_object_new_object();
 	const struct job_state *state = &status->state;
+	const char *device = known_volume_device_name(status->devices.state);
 
 	json_add_text(object, "job", settings->name);
 	json_add_text(object, "does", settings->backs_up ? "backup" : "retention");
@@ -125,7 +139,9 @@ static struct json_object *job_to_json(const struct job_settings *settings,
 	json_add_text(object, "schedule", settings->schedule_text);
 	json_object_object_add(object, "volumes", volumes_to_json(settings));
 	json_add_text(object, "state", job_activity_name(status->activity));
-	json_add_text(object, "reason", state->reason);
+	json_add_text(object, "reason", device ? status->devices.reason : state->reason);
+	json_object_object_add(object, "device_state", device ? json_object_new_string(device) :
+								NULL);
 	json_add_number(object, "failures", state->past.failures);
 	json_add_text(object, "points", state->points);
 	add_time(object, "succeeded_ms", state->succeeded_s);

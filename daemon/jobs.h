@@ -31,6 +31,9 @@ void jobs_stop(struct jobs *jobs);
 /** Errors, with a sentence: -ENOENT (no such job), those of job_order(). */
 int jobs_order(struct jobs *jobs, const char *name, enum job_order order);
 
+/** job_accept() of the job that waits for it. Errors, with a sentence: -ENOENT, its own. */
+int jobs_accept(struct jobs *jobs, const char *volume);
+
 /** An array; members keep their names and meanings. */
 struct json_object *jobs_to_json(struct jobs *jobs);
 

@@ -115,6 +115,14 @@ static void keep_alive(void)
 	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
 }
 
+/* Of a streamed volume, or of a job. */
+static int accept_volume(struct daemon *daemon, const char *name)
+{
+	int r = guards_accept(&daemon->guards, name);
+
+	return r == -ENODEV ? jobs_accept(&daemon->jobs, name) : r;
+}
+
 /* "run NAME" and its like. */
 static struct json_object *obey(struct daemon *daemon, const char *request)
 {
@@ -125,7 +133,11 @@ static struct json_object *obey(struct daemon *daemon, const char *request)
 		{"run ", JOB_ORDER_RUN}, {"cancel ", JOB_ORDER_CANCEL},
 		{"pause ", JOB_ORDER_PAUSE}, {"resume ", JOB_ORDER_RESUME},
 	};
+	static const char accepts[] = "accept ";
 	int r = failure_set(-EINVAL, "\"%s\": no such request", request);
+
+	if (strncmp(request, accepts, strlen(accepts)) == 0)
+		r = accept_volume(daemon, request + strlen(accepts));
 
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
 		if (strncmp(request, orders[i].word, strlen(orders[i].word)) == 0)

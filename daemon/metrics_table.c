@@ -11,7 +11,7 @@ static const struct metric_states volume_states[] = {
 	 {"starting", "scanning", "streaming", "waiting"}},
 	{"tidemark_device_state", "device_state",
 	 "1 for what has become of the attached device, 0 for what has not.",
-	 {"ok", "grown", "short", "gone"}},
+	 {"ok", "grown", "short", "gone", "replaced"}},
 	{0},
 };
 
@@ -64,7 +64,7 @@ static const struct metric volume_metrics[] = {
 
 static const struct metric_states job_states[] = {
 	{"tidemark_job_state", "state", "1 for the state that the job is in, 0 for the others.",
-	 {"waiting", "running", "failed", "paused"}},
+	 {"waiting", "running", "failed", "paused", "away"}},
 	{0},
 };
 

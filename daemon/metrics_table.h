@@ -32,7 +32,7 @@ struct metric_states {
 	const char *name;
 	const char *member;
 	const char *help;
-	const char *states[5];
+	const char *states[6];
 };
 
 /* Things of one kind, that are in an array of the status. */

@@ -68,6 +68,19 @@ static void add_point(struct json_object *object, const struct protection_settin
 	add_ms(object, "points_every_ms", settings->points_ns);
 }
 
+static void add_device_state(struct json_object *object, const struct protection_status *status,
+			     const struct attachment *attachment)
+{
+	const char *state = known_volume_device_name(status->device);
+
+	if (!state && attachment)
+		state = attachment->device_state;
+	if (state)
+		json_add_text(object, "device_state", state);
+	else
+		json_object_object_add(object, "device_state", NULL);
+}
+
 static void add_attachment(struct json_object *object, const struct attachment *attachment)
 {
 	bool counts_stalls = attachment && attachment->counts_stalls;
@@ -75,10 +88,6 @@ static void add_attachment(struct json_object *object, const struct attachment *
 	add_if(object, "dirty_bytes", attachment,
 	       attachment ? attachment_dirty_bytes(attachment) : 0);
 	add_if(object, "stalls", counts_stalls, counts_stalls ? attachment->stalls : 0);
-	if (attachment)
-		json_add_text(object, "device_state", attachment->device_state);
-	else
-		json_object_object_add(object, "device_state", NULL);
 }
 
 struct json_object *volume_report(const struct protection_settings *settings,
@@ -97,5 +106,6 @@ struct json_object *volume_report(const struct protection_settings *settings,
 	add_stream(object, settings, status);
 	add_point(object, settings, status);
 	add_attachment(object, attachment);
+	add_device_state(object, status, attachment);
 	return object;
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 the Tidemark authors
  *
- * The imitated module's side of agent/channel.h, agent/live_volume.h and agent/device.h.
+ * The imitated module's side of agent/channel.h and agent/live_volume.h.
  */
 #include "imitated_inside.h"
 #include "agent/device.h"
@@ -213,6 +213,12 @@ struct channel *module_channel(struct module *module)
 	return module->channel;
 }
 
+enum channel_device channel_device_state(struct channel *channel)
+{
+	LOCK_SCOPE(&channel->module->lock);
+	return channel->module->device;
+}
+
 int channel_check_device(struct channel *channel)
 {
 	LOCK_SCOPE(&channel->module->lock);
@@ -399,55 +405,7 @@ int channel_abort_any(struct channel *channel)
 	return gone(channel);
 }
 
-/* ----------------------------------------------------------------------- device */
-
-int device_find(const char *name_or_path, struct attachment *ret_attachment)
-{
-	if (!imitated_find(name_or_path))
-		return failure_set(-ENOENT, "%s: no such device", name_or_path);
-	*ret_attachment = (struct attachment){0};
-	snprintf(ret_attachment->name, sizeof(ret_attachment->name), "%s", name_or_path);
-	return 0;
-}
-
-static void describe(struct module *module, struct attachment *ret_attachment)
-{
-	*ret_attachment = (struct attachment){
-		.mode = "stream", .cut = "none", .device_state = "ok", .agent = module->channel,
-		.nr_sectors = module->options.volume_bytes / IMITATED_SECTOR,
-		.chunk_sectors = module->options.chunk_bytes / IMITATED_SECTOR,
-		.nr_chunks = module->nr_chunks, .dirty_chunks = module_dirty_chunks(module),
-		.counts_stalls = true,
-	};
-	snprintf(ret_attachment->name, sizeof(ret_attachment->name), "%s", module->name);
-}
-
-int device_list(struct attachment **ret_attachments, size_t *ret_nr)
-{
-	struct module *modules[IMITATED_NR_MODULES];
-
-	*ret_nr = imitated_list(modules);
-	*ret_attachments = calloc(*ret_nr + 1, sizeof(**ret_attachments));
-	for (size_t i = 0; i < *ret_nr; i++)
-		describe(modules[i], &(*ret_attachments)[i]);
-	return 0;
-}
-
-int device_attach(const struct device_attach *request, struct attachment *ret_attachment)
-{
-	return failure_set(-ENOENT, "%s: no such device", request->path);
-}
-
-int device_find_or_attach(const char *name_or_path, const char *name, uint64_t chunk_bytes,
-			  struct attachment *ret_attachment)
-{
-	return device_find(name_or_path, ret_attachment);
-}
-
-int device_allow_stream(const struct attachment *attachment)
-{
-	return 0;
-}
+/* ------------------------------------------------------------------------- volume */
 
 static int describe_live(struct live_volume *v, const char *name)
 {
@@ -455,7 +413,8 @@ static int describe_live(struct live_volume *v, const char *name)
 	v->fd = dup(v->channel->module->fd);
 	v->volume = (struct tmc_volume){.volume_bytes = v->info->volume_bytes};
 	snprintf(v->node, sizeof(v->node), "/dev/%s", name);
-	snprintf(v->volume.volume_id, sizeof(v->volume.volume_id), "%s", name);
+	snprintf(v->volume.volume_id, sizeof(v->volume.volume_id), "%s",
+		 v->channel->module->identity);
 	snprintf(v->volume.name, sizeof(v->volume.name), "%s", name);
 	return 0;
 }

@@ -14,6 +14,8 @@
 #include "agent/handover.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <tidemark.h>
 #include <uapi/tidemark.h>
 
 #define IMITATED_SECTOR       512u
@@ -49,6 +51,12 @@ struct module {
 	char name[ATTACHMENT_NAME_BYTES];
 	int fd;
 	pthread_mutex_t lock; /* all below */
+	char path[64];        /* empty: none leads to its device */
+	char identity[TMC_TEXT_BYTES];
+	dev_t live;
+	uint64_t device_bytes;
+	enum channel_device device;
+	bool attached;
 	struct channel *channel;
 	uint64_t nr_chunks;
 	uint8_t *dirty, *frozen; /* by chunk */
@@ -59,6 +67,8 @@ struct module {
 	uint8_t base[MODULE_BASE_BYTES];
 };
 
+/* As it is now; nothing of it is known. */
+void imitated_attach(struct module *module);
 void imitated_die(const char *what) __attribute__((noreturn));
 struct module *imitated_find(const char *name);
 size_t imitated_list(struct module *ret_modules[IMITATED_NR_MODULES]);

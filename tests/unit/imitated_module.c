@@ -27,6 +27,7 @@ void imitated_die(const char *what)
 static void size_up(struct module *module, uint64_t bytes)
 {
 	module->options.volume_bytes = bytes;
+	module->device_bytes = bytes;
 	module->nr_chunks = (bytes + module->options.chunk_bytes - 1) / module->options.chunk_bytes;
 	free(module->dirty);
 	free(module->frozen);
@@ -46,6 +47,8 @@ struct module *module_create(const struct module_options *options)
 
 	module->options = *options;
 	snprintf(module->name, sizeof(module->name), "%s", options->name);
+	snprintf(module->identity, sizeof(module->identity), "%s", options->name);
+	module->attached = true;
 	module->epoch = 1;
 	module->fd = memfd_create("volume", MFD_CLOEXEC);
 	pthread_mutex_init(&module->lock, NULL);
@@ -398,6 +401,14 @@ void module_resize(struct module *module, uint64_t volume_bytes)
 {
 	LOCK_SCOPE(&module->lock);
 	size_up(module, volume_bytes);
+}
+
+void imitated_attach(struct module *module)
+{
+	LOCK_SCOPE(&module->lock);
+	size_up(module, module->device_bytes);
+	module->device = CHANNEL_DEVICE_OK;
+	module->attached = true;
 }
 
 void module_read(struct module *module, uint64_t sector, uint64_t nr_sectors, void *ret_data)

@@ -4,8 +4,8 @@
  *
  * The kernel module as the agent sees it, for one volume in memory: tracker, fuzzy cuts,
  * ring and stream, by the rules of kmod/ (S1 to S6 of its stream.h). Its state outlives its
- * channels. Whoever links this has the functions of agent/channel.h, of agent/live_volume.h
- * and the few of agent/device.h that a daemon calls from here, and poll(): the ring's
+ * channels. Whoever links this has the functions of agent/channel.h, of agent/live_volume.h,
+ * of agent/volume_identity.h and the few of agent/device.h that a daemon calls from here, and poll(): the ring's
  * descriptor has to be readable exactly while records wait.
  *
  * Not imitated: writes while a cut is read that preserves, several volumes in one cut, an
@@ -115,6 +115,16 @@ void module_get_base(struct module *module, uint8_t ret_base[MODULE_BASE_BYTES])
 void module_set_base(struct module *module, const uint8_t base[MODULE_BASE_BYTES]);
 /* Behind the module's back: attached anew, with another size. No channel is open. */
 void module_resize(struct module *module, uint64_t volume_bytes);
+
+/*
+ * Its device. At first it is there, attached, known by the module's name, and no path leads to
+ * it. What is plugged in is another device: it is not attached, and has the content of before.
+ */
+void module_plug(struct module *module, const char *path, const char *identity);
+void module_unplug(struct module *module);
+/* What is attached stays as it is. */
+void module_change_size(struct module *module, uint64_t bytes);
+bool module_is_attached(struct module *module);
 
 void module_read(struct module *module, uint64_t sector, uint64_t nr_sectors, void *ret_data);
 

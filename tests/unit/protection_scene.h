@@ -251,6 +251,7 @@ FIXTURE int set_up(void **state)
 
 	if (fixture_setup((void **)&scene->fixture) < 0)
 		return -1;
+	setenv("STATE_DIRECTORY", scene->fixture->directory, 1);
 	scene->module = module_create(&options);
 	scene->settings = (struct protection_settings){
 		.name = NAME, .device = NAME, .repository = scene->fixture->path,

@@ -29,6 +29,7 @@ static int set_up(void **state)
 	if (fixture_setup((void **)&scene->fixture) < 0)
 		return -1;
 	assert_success(tmc_repo_create(scene->fixture->path, 4096));
+	setenv("STATE_DIRECTORY", scene->fixture->directory, 1);
 	guards_init(&scene->guards, NULL);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct module_options options = {

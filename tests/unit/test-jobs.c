@@ -242,14 +242,114 @@ static void what_failed_is_said_and_tried_again_later(void **state)
 	assert_string_equal(status_of(scene, 0).state.points, "abcd");
 }
 
-static void a_volume_that_is_not_there_is_a_failure(void **state)
+/* ------------------------------------------------------------------------ devices */
+
+#define PATH    "/dev/disk"
+#define ON_PATH "volume one { device = " PATH " mode = track }\n"
+
+static const char *job_text(struct scene *scene, size_t nth, const char *member, char ret_text[512])
+{
+	struct json_object *array = jobs_to_json(&scene->jobs);
+	struct json_object *job = json_object_array_get_idx(array, nth);
+	const char *text = json_object_get_string(json_object_object_get(job, member));
+
+	snprintf(ret_text, 512, "%s", text ? text : "");
+	json_object_put(array);
+	return ret_text;
+}
+
+static void assert_away(struct scene *scene, const char *device_state, const char *reason)
+{
+	char text[512];
+
+	wait_until_it_is(scene, JOB_AWAY);
+	assert_string_equal(job_text(scene, 0, "state", text), "away");
+	assert_string_equal(job_text(scene, 0, "device_state", text), device_state);
+	if (!strstr(job_text(scene, 0, "reason", text), reason))
+		fail_msg("\"%s\", not \"%s\"", text, reason);
+	assert_int_equal(status_of(scene, 0).state.past.failures, 0);
+	assert_int_equal(jobs_order(&scene->jobs, "one", JOB_ORDER_RUN), -ENXIO);
+}
+
+/* It looks at once when it is told of something. */
+static void wake(struct scene *scene)
+{
+	jobs_order(&scene->jobs, "one", JOB_ORDER_RESUME);
+}
+
+static void a_device_that_is_not_there_is_waited_for(void **state)
 {
 	struct scene *scene = *state;
 
-	adopt(scene, "volume three { device = three mode = track }\n");
-	wait_for_end(scene, JOB_FAILED);
-	assert_non_null(strstr(status_of(scene, 0).state.reason, "three"));
+	does(scene, "echo '" IS_THERE "'");
+	module_unplug(scene->modules[0]);
+	adopt(scene, ON_PATH);
+	assert_away(scene, "gone", PATH ": is not there");
 	assert_calls(scene, "");
+	module_plug(scene->modules[0], PATH, "one");
+	wake(scene);
+	wait_for_end(scene, JOB_WAITING);
+	assert_calls(scene, "backup --repo @ --json one\n");
+}
+
+static void a_device_that_goes_is_no_failure_of_its_job(void **state)
+{
+	struct scene *scene = *state;
+	char text[512];
+
+	does(scene, "echo '" IS_THERE "'");
+	module_plug(scene->modules[0], PATH, "one");
+	adopt(scene, ON_PATH TWO "}");
+	wait_for_end(scene, JOB_WAITING);
+	module_unplug(scene->modules[0]);
+	wake(scene);
+	assert_away(scene, "gone", PATH ": is not there");
+	assert_false(module_is_attached(scene->modules[0]));
+	assert_string_equal(job_text(scene, 1, "device_state", text), "");
+	module_plug(scene->modules[0], PATH, "one");
+	wake(scene);
+	wait_until_it_is(scene, JOB_WAITING);
+	assert_true(module_is_attached(scene->modules[0]));
+}
+
+static void another_device_is_not_backed_up_until_it_is_accepted(void **state)
+{
+	struct scene *scene = *state;
+
+	does(scene, "echo '" IS_THERE "'");
+	module_plug(scene->modules[0], PATH, "one");
+	adopt(scene, ON_PATH);
+	wait_for_end(scene, JOB_WAITING);
+	assert_int_equal(jobs_accept(&scene->jobs, "one"), -ENOENT);
+	module_unplug(scene->modules[0]);
+	wake(scene);
+	assert_away(scene, "gone", PATH ": is not there");
+	assert_int_equal(jobs_accept(&scene->jobs, "one"), -ENOENT);
+	module_plug(scene->modules[0], PATH, "another");
+	wake(scene);
+	while (status_of(scene, 0).devices.state == KNOWN_VOLUME_GONE)
+		usleep(2000);
+	assert_away(scene, "replaced", "is another volume: another, not one");
+	assert_false(module_is_attached(scene->modules[0]));
+	assert_int_equal(jobs_accept(&scene->jobs, "two"), -ENOENT);
+	assert_int_equal(jobs_accept(&scene->jobs, "one"), 0);
+	wait_until_it_is(scene, JOB_WAITING);
+	assert_true(module_is_attached(scene->modules[0]));
+}
+
+static void a_group_waits_for_each_of_its_devices(void **state)
+{
+	struct scene *scene = *state;
+
+	does(scene, "echo '" IS_THERE "'");
+	module_unplug(scene->modules[0]);
+	adopt(scene, ON_PATH TWO "}\ngroup g { volumes = {two, one} }\n");
+	wait_until_it_is(scene, JOB_AWAY);
+	assert_calls(scene, "");
+	module_plug(scene->modules[0], PATH, "one");
+	jobs_order(&scene->jobs, "g", JOB_ORDER_RESUME);
+	wait_for_end(scene, JOB_WAITING);
+	assert_calls(scene, "backup --repo @ --json two one\n");
 }
 
 static const char waits[] = "trap 'echo ended >>calls; exit 1' TERM; echo begun >>calls\n"
@@ -400,7 +500,10 @@ int main(void)
 		TEST(limits_are_those_of_the_backup),
 		TEST(retention_alone_makes_no_backup),
 		TEST(what_failed_is_said_and_tried_again_later),
-		TEST(a_volume_that_is_not_there_is_a_failure),
+		TEST(a_device_that_is_not_there_is_waited_for),
+		TEST(a_device_that_goes_is_no_failure_of_its_job),
+		TEST(another_device_is_not_backed_up_until_it_is_accepted),
+		TEST(a_group_waits_for_each_of_its_devices),
 		TEST(a_run_is_cancelled_until_the_next_slot),
 		TEST(a_pause_outlives_us_and_what_it_missed_is_caught_up),
 		TEST(a_run_that_our_end_cancels_is_made_again),
