@@ -150,9 +150,9 @@ static int name_group(struct backup *backup)
 		return 0;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return failure_set(-EIO, "getrandom: %s", strerror(errno));
-	length = snprintf(backup->group, sizeof(backup->group), "%016" PRIx64 "%016" PRIx64 "-%zu%s%s",
-			  random[0], random[1], request->nr_volumes, name ? "-" : "",
-			  name ? name : "");
+	length = snprintf(backup->group, sizeof(backup->group),
+			  "%016" PRIx64 "%016" PRIx64 "-%zu%s%s", random[0], random[1],
+			  request->nr_volumes, name ? "-" : "", name ? name : "");
 	return length < (int)sizeof(backup->group) ? 0 :
 	       failure_set(-EINVAL, "%s: the name of a group is too long", name);
 }

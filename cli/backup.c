@@ -167,8 +167,8 @@ static enum exit_status backup_source(const struct backup_request *request,
 		return command_usage("backup", "--hook: %s is not attached, so there is no cut that a hook "
 				     "could make anything quiet for", source->path);
 	if (request->group)
-		return command_usage("backup", "--group: %s is not attached, so there is no common cut",
-				     source->path);
+		return command_usage("backup", "--group: %s is not attached, so there is no "
+				     "common cut", source->path);
 	if (request->nr_volumes != 1)
 		return command_usage("backup", "%s: is not attached, so it can only be backed up by "
 				     "itself", source->path);

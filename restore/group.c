@@ -97,12 +97,12 @@ static void describe_missing(const struct group_points *points, char ret_text[MI
 	size_t used;
 
 	group_parse(&points->points[0], &nr, &name);
-	used = (size_t)snprintf(ret_text, MISSING_BYTES, "the cut of %s was made over %lu volumes, and has "
-				"points of these alone:",
+	used = (size_t)snprintf(ret_text, MISSING_BYTES, "the cut of %s was made over %lu "
+				"volumes, and has points of these alone:",
 				time_text_format(points->points[0].cut_time_ns, when), nr);
 	for (size_t i = 0; i < points->nr && used < MISSING_BYTES; i++)
-		used += (size_t)snprintf(ret_text + used, MISSING_BYTES - used, "%s %s", i ? "," : "",
-					 points->points[i].volume.name);
+		used += (size_t)snprintf(ret_text + used, MISSING_BYTES - used, "%s %s",
+					 i ? "," : "", points->points[i].volume.name);
 }
 
 /* ------------------------------------------------------------------------ by name */
@@ -112,8 +112,8 @@ static void note_skipped(struct group_points *points, const char *skipped)
 	char when[TIME_TEXT_BYTES];
 
 	if (*skipped)
-		snprintf(points->skipped, sizeof(points->skipped), "%s; the cut of %s is taken", skipped,
-			 time_text_format(points->points[0].cut_time_ns, when));
+		snprintf(points->skipped, sizeof(points->skipped), "%s; the cut of %s is taken",
+			 skipped, time_text_format(points->points[0].cut_time_ns, when));
 }
 
 static int find_latest(const struct list *list, const char *name, struct group_points *ret_points)

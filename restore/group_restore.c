@@ -32,8 +32,8 @@ static bool is_directory(const char *path)
 static int name_file(const char *directory, const char *volume, char **ret_path)
 {
 	if (!*volume || *volume == '.' || strchr(volume, '/'))
-		return failure_set(-EINVAL, "no file can be named after the volume \"%s\"; give a place "
-				   "for each volume, as VOLUME=TARGET", volume);
+		return failure_set(-EINVAL, "no file can be named after the volume \"%s\"; "
+				   "give a place for each volume, as VOLUME=TARGET", volume);
 	if (asprintf(ret_path, "%s/%s.img", directory, volume) >= 0)
 		return 0;
 	*ret_path = NULL;
@@ -59,8 +59,8 @@ static int choose_place(const struct group_request *request, const char *volume,
 		found = request->places[i] + strlen(volume) + 1;
 	}
 	if (!found)
-		return failure_set(-EINVAL, "the group has a volume %s: give a directory that exists, or a "
-				   "place for each volume, as %s=TARGET", volume, volume);
+		return failure_set(-EINVAL, "the group has a volume %s: give a directory that "
+				   "exists, or a place for each volume, as %s=TARGET", volume, volume);
 	if (!*found || strcmp(found, RESTORE_STDOUT) == 0)
 		return failure_set(-EINVAL, "%s=%s: give a device or a file", volume, found);
 	*ret_path = strdup(found);
@@ -76,8 +76,8 @@ static int check_places_meant(const struct group_request *request,
 		while (n < points->nr && !is_for(request->places[i], points->points[n].volume.name))
 			n++;
 		if (n == points->nr)
-			return failure_set(-EINVAL, "%s: is neither a directory nor VOLUME=TARGET with a "
-					   "volume of the group", request->places[i]);
+			return failure_set(-EINVAL, "%s: is neither a directory nor VOLUME=TARGET "
+					   "with a volume of the group", request->places[i]);
 	}
 	return 0;
 }

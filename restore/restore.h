@@ -88,7 +88,7 @@ int restore_open(struct tmc_repo *repo, const struct restore_request *request,
 /** Once: write it, or of a dry run tell what would be written. Errors: those of restore_run(). */
 int restore_write(struct restore *restore);
 
-/** NULL is fine. A target that was not written is as it was; NAME.partial stays, docs/restore.md. */
+/** NULL is fine. A target that was not written is as it was; NAME.partial stays. */
 void restore_close(struct restore *restore);
 
 /**
