@@ -143,15 +143,20 @@ static int open_volumes(struct backup *backup, struct backup_result *results)
 
 static int name_group(struct backup *backup)
 {
+	const struct backup_request *request = backup->request;
+	const char *name = request->group;
 	uint64_t random[2];
+	int length;
 
-	if (backup->request->nr_volumes == 1)
+	if (request->nr_volumes == 1 && !name)
 		return 0;
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return failure_set(-EIO, "getrandom: %s", strerror(errno));
-	snprintf(backup->group, sizeof(backup->group), "%016" PRIx64 "%016" PRIx64 "-%zu", random[0],
-		 random[1], backup->request->nr_volumes);
-	return 0;
+	length = snprintf(backup->group, sizeof(backup->group),
+			  "%016" PRIx64 "%016" PRIx64 "-%zu%s%s", random[0], random[1],
+			  request->nr_volumes, name ? "-" : "", name ? name : "");
+	return length < (int)sizeof(backup->group) ? 0 :
+	       failure_set(-EINVAL, "%s: the name of a group is too long", name);
 }
 
 /* -------------------------------------------------------------------------- cut */

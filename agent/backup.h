@@ -21,6 +21,7 @@
 struct backup_request {
 	char *const *volumes; /* names of attachments, or paths of their devices */
 	size_t nr_volumes;    /* 1 to BACKUP_VOLUMES_MAX */
+	const char *group;    /* what the volumes are together, for people; NULL: nothing */
 	const char *repository;
 	const struct tmc_compression *compression; /* NULL: the repository's own */
 	bool full;              /* read everything, whatever is known */
@@ -62,7 +63,8 @@ struct backup_result {
  *
  * Errors, each with a sentence in failure_text(): -ENOENT, -ENOTUNIQ (the volume,
  * see device_find()), -EMEDIUMTYPE (no repository), -ETXTBSY (the repository lies
- * on the volume), -EINVAL (its chunks are of another size; a volume given twice),
+ * on the volume), -EINVAL (its chunks are of another size; a volume given twice; the group's
+ * name is too long),
  * -EBUSY (another backup, frozen by someone else), -ESTALE (every attempt lost its
  * cut), -ECANCELED (a signal), -ENOSPC, -EBADMSG (the repository is damaged), -ENODEV
  * (detached meanwhile), -ENXIO (the device is gone, or shorter now), -EIO; those of

@@ -22,8 +22,10 @@
 
 static const char help[] =
 	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
-	"                       [--hook FILE] [--hook-timeout SPAN]\n"
-	"                       [--rate SIZE] [--cpu-share PERCENT] [--io-class CLASS]\n"
+	"                       [--group NAME] [--hook FILE] [--hook-timeout SPAN]
+"
+	"                       [--rate SIZE] [--cpu-share PERCENT] [--io-class CLASS]
+"
 	"       tidemark backup FILE|DEVICE|- [-r REPO] [--name NAME] [--full] [--force] ...\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
@@ -38,6 +40,8 @@ static const char help[] =
 	"  -r, --repo REPO  the repository (default: $TIDEMARK_REPOSITORY)\n"
 	"      --full       read everything, whatever was tracked\n"
 	"      --no-freeze  do not freeze: the image is as after a power cut\n"
+	"      --group NAME  what the devices are together: \"tidemark restore --group NAME\"\n"
+	"                   brings all of them back\n"
 	"      --hook FILE  a program to be told of the phases, so that a database is quiet for\n"
 	"                   the cut; man tidemark, HOOKS\n"
 	"      --hook-timeout SPAN  for each phase: 30s, 5min; 60s if not given\n"
@@ -170,6 +174,9 @@ static enum exit_status backup_source(const struct backup_request *request,
 	if (request->hook)
 		return command_usage("backup", "--hook: %s is not attached, so there is no cut that a hook "
 				     "could make anything quiet for", source->path);
+	if (request->group)
+		return command_usage("backup", "--group: %s is not attached, so there is no "
+				     "common cut", source->path);
 	if (request->nr_volumes != 1)
 		return command_usage("backup", "%s: is not attached, so it can only be backed up by "
 				     "itself", source->path);
@@ -197,6 +204,8 @@ static enum exit_status backup_any(const struct backup_request *request,
 		if (meant)
 			return backup_source(request, source, json, quiet);
 	}
+	if (request->group && !*request->group)
+		return command_usage("backup", "--group: is empty");
 	if (source->name || source->force)
 		return command_usage("backup", "--%s: is not for an attached device",
 				     source->name ? "name" : "force");
@@ -231,6 +240,7 @@ enum exit_status command_backup(int argc, char **argv)
 		{"compression", required_argument, NULL, 'C'},
 		{"name", required_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'F'},
+		{"group", required_argument, NULL, 'G'},
 		{"hook", required_argument, NULL, 'H'},
 		{"hook-timeout", required_argument, NULL, 'T'},
 		{"rate", required_argument, NULL, 'R'},
@@ -278,6 +288,9 @@ enum exit_status command_backup(int argc, char **argv)
 			break;
 		case 'F':
 			source.force = true;
+			break;
+		case 'G':
+			request.group = optarg;
 			break;
 		case 'H':
 			free(hook);

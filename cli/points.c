@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "common/size_text.h"
+#include "restore/group.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -127,6 +128,15 @@ static void report_json(const struct listing *listing)
 	json_print(object);
 }
 
+static void print_group(const struct tmc_point *point)
+{
+	unsigned long nr;
+	const char *name;
+
+	if (group_parse(point, &nr, &name) && *name)
+		printf("  (group %s)", name);
+}
+
 static void print_note(const struct tmc_note *note)
 {
 	for (unsigned int i = 0; note && i < note->nr_tags; i++)
@@ -154,6 +164,7 @@ static void print_point(const struct tmc_point *point, const struct tmc_note *no
 	       size_text_format(point->changed_bytes, changed),
 	       size_text_format(point->stored_bytes, stored), point->volume.name,
 	       point->unreadable_chunks ? "  (parts unreadable)" : "");
+	print_group(point);
 	print_note(note);
 }
 

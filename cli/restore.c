@@ -6,6 +6,7 @@
  * standard output.
  */
 #include "cli/command.h"
+#include "cli/restore_group.h"
 #include "cli/restore_manifest.h"
 #include "cli/restore_report.h"
 #include "common/cleanup.h"
@@ -21,12 +22,17 @@ static const char help[] =
 	"Usage: tidemark restore POINT TARGET [-r REPO] [OPTION]...\n"
 	"       tidemark restore --at WHEN | --seq N | --mark NAME [--before-flush]\n"
 	"           [--volume VOLUME] TARGET [-r REPO] [OPTION]...\n"
+	"       tidemark restore --group NAME[@POINT] DIRECTORY | VOLUME=TARGET...\n"
+	"           [-r REPO] [OPTION]...\n"
 	"Put a restore point on the block device TARGET, into the file TARGET, or with TARGET\n"
 	"\"-\" on standard output. POINT is \"latest\" or the first digits of an id (four or more)\n"
 	"that \"tidemark points\" shows. Everything is checked before the first byte is written,\n"
 	"and each chunk against its hash before it is written.\n\n"
 	"Where a volume has a journal, it can be had as it was after any write. \"tidemark log\"\n"
 	"shows what there is.\n\n"
+	"Volumes that were cut together come back together, with --group: the latest cut of the\n"
+	"group NAME, or the one that POINT is of, all of it: into files DIRECTORY/VOLUME.img, or\n"
+	"to a target for each volume. Nothing is written before each of them has been checked.\n\n"
 	"      --at WHEN        after the last write up to then: \"2026-11-27 15:04:05.250\"; a\n"
 	"                       time alone is today's; -30s, -5min, -2h, -1d; @seconds since 1970\n"
 	"      --seq N          after this record of the journal\n"
@@ -34,6 +40,7 @@ static const char help[] =
 	"      --before-flush   from there back to just before the latest flush\n"
 	"      --volume VOLUME  the volume, by its name or identity; may be left out where only\n"
 	"                       one has a journal\n\n"
+	"      --group NAME[@POINT]  all volumes of one cut; @POINT where the cut has no name\n\n"
 	"      --delta          in place, only what differs; also onto the attached device of the\n"
 	"                       volume itself, where nobody backs it up meanwhile\n"
 	"      --resume         go on where an interrupted restore was; a new file is\n"
@@ -56,13 +63,15 @@ static const char help[] =
 	"or the repository is damaged and the target is incomplete.\n\n"
 	"Examples: tidemark restore latest /dev/vdc -r /backup/repo\n"
 	"          tidemark restore 3f9a /dev/vdb --delta -r /backup/repo\n"
-	"          tidemark restore --at -5min --volume sdb1 /tmp/image -r /backup/repo";
+	"          tidemark restore --at -5min --volume sdb1 /tmp/image -r /backup/repo\n"
+	"          tidemark restore --group postgresql pgdata=/dev/vdc pgwal=/dev/vdd";
 
 /* What the command line says. */
 struct arguments {
 	struct restore_request request;
 	struct tmc_when when;
 	unsigned int nr_whens;
+	const char *group;
 	const char *manifest; /* a file, or NULL */
 	bool quiet, json;
 };
@@ -165,6 +174,9 @@ static enum exit_status take_how(struct arguments *arguments, int option, char *
 	case 'n':
 		request->dry_run = true;
 		return EXIT_STATUS_OK;
+	case 'G':
+		arguments->group = optarg;
+		return EXIT_STATUS_OK;
 	case 'M':
 		arguments->manifest = optarg;
 		return EXIT_STATUS_OK;
@@ -173,11 +185,29 @@ static enum exit_status take_how(struct arguments *arguments, int option, char *
 	}
 }
 
-static enum exit_status check_arguments(struct arguments *arguments, int argc, char **argv)
+static enum exit_status check_group(const struct arguments *arguments, int nr_places)
+{
+	const struct restore_request *request = &arguments->request;
+
+	if (arguments->nr_whens || arguments->when.before_flush || request->volume)
+		return command_usage("restore", "restore: --group means points, and goes with none of "
+				     "--at, --seq, --mark, --before-flush and --volume");
+	if (request->begin || request->end || arguments->manifest)
+		return command_usage("restore", "restore: --range and --manifest are for one volume; "
+				     "with --group, --json reports all manifests");
+	if (!nr_places)
+		return command_usage("restore", "restore: give a directory, or VOLUME=TARGET for each "
+				     "volume of the group");
+	return EXIT_STATUS_OK;
+}
+
+static enum exit_status check_words(struct arguments *arguments, int argc, char **argv)
 {
 	struct restore_request *request = &arguments->request;
 	bool has_when = arguments->nr_whens;
 
+	if (arguments->group)
+		return check_group(arguments, argc - optind);
 	if (arguments->nr_whens > 1)
 		return command_usage("restore", "restore: give one of --at, --seq and --mark");
 	if (!has_when && (arguments->when.before_flush || request->volume))
@@ -191,11 +221,36 @@ static enum exit_status check_arguments(struct arguments *arguments, int argc, c
 	else
 		request->point = argv[optind];
 	request->target = argv[argc - 1];
-	request->progress = !arguments->quiet;
 	request->begins = save_incomplete;
 	request->context = arguments;
+	return EXIT_STATUS_OK;
+}
+
+static enum exit_status check_arguments(struct arguments *arguments, int argc, char **argv)
+{
+	struct restore_request *request = &arguments->request;
+	enum exit_status status = check_words(arguments, argc, argv);
+
+	if (status != EXIT_STATUS_OK)
+		return status;
+	request->progress = !arguments->quiet;
 	request->repository = command_repository("restore", request->repository);
 	return request->repository ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
+}
+
+static enum exit_status run(const struct arguments *arguments, int argc, char **argv)
+{
+	struct group_request group = {
+		.group = arguments->group,
+		.places = argv + optind,
+		.nr_places = (size_t)(argc - optind),
+		.each = arguments->request,
+		.notice = arguments->quiet ? NULL : command_notice,
+	};
+
+	if (!arguments->group)
+		return restore(arguments);
+	return restore_group(&group, arguments->json, arguments->quiet);
 }
 
 enum exit_status command_restore(int argc, char **argv)
@@ -206,6 +261,7 @@ enum exit_status command_restore(int argc, char **argv)
 		{"mark", required_argument, NULL, 'm'},
 		{"before-flush", no_argument, NULL, 'b'},
 		{"volume", required_argument, NULL, 'v'},
+		{"group", required_argument, NULL, 'G'},
 		{"delta", no_argument, NULL, 'D'},
 		{"resume", no_argument, NULL, 'R'},
 		{"range", required_argument, NULL, 'g'},
@@ -254,5 +310,5 @@ enum exit_status command_restore(int argc, char **argv)
 	}
 	if (status == EXIT_STATUS_OK)
 		status = check_arguments(&arguments, argc, argv);
-	return status == EXIT_STATUS_OK ? restore(&arguments) : status;
+	return status == EXIT_STATUS_OK ? run(&arguments, argc, argv) : status;
 }

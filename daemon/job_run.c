@@ -184,6 +184,12 @@ static void take_report(const struct command *command, char ret_points[JOB_POINT
 	json_object_put(report);
 }
 
+/* The config gives no group the name of a volume. */
+static bool is_group(const struct job_settings *settings)
+{
+	return strcmp(settings->name, settings->volumes[0].name) != 0;
+}
+
 /* By the attachments' names: behind these are the devices that have been looked at. */
 static int back_up(const struct job_settings *settings, const struct attachment *attachments,
 		   int stop_fd, char ret_points[JOB_POINTS_BYTES])
@@ -195,6 +201,8 @@ static int back_up(const struct job_settings *settings, const struct attachment 
 		return -ENOMEM;
 	add_option(command, "--repo", settings->repository);
 	add_word(command, "--json");
+	if (is_group(settings))
+		add_option(command, "--group", settings->name);
 	if (settings->hook)
 		add_option(command, "--hook", settings->hook);
 	if (settings->hook)

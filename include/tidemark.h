@@ -230,8 +230,9 @@ struct tmc_point {
 	uint64_t unreadable_chunks;
 	uint64_t generation;    /**< above that of all that the repository had before; 0: unknown */
 	/**
-	 * What the points of one cut over several volumes share: "<32 hex digits>-<n>", n
-	 * being how many volumes it was made over. Empty: a cut of one volume.
+	 * What the points of one cut over several volumes share: "<32 hex digits>-<n>" or
+	 * "<32 hex digits>-<n>-<name>", n being how many volumes it was made over, and the
+	 * name what people call them together. Empty: a cut of one volume.
 	 */
 	char group[TMC_TEXT_BYTES];
 	struct tmc_moment moment;

@@ -29,6 +29,7 @@ struct restore {
 	struct target target;
 	struct tracker tracker;
 	uint64_t *left_out; /* chunks that need not be written; NULL: none */
+	bool to_stdout;
 };
 
 void restore_result_clear(struct restore_result *result)
@@ -318,43 +319,32 @@ static int open_target(struct restore *restore, enum target_kind kind)
 	return r;
 }
 
-static int restore_to_target(struct restore *restore)
+static int prepare_target(struct restore *restore)
 {
 	enum target_kind kind;
 	int r = check(restore, &kind);
 
 	if (r == 0)
 		r = open_target(restore, kind);
-	if (r == 0)
-		r = plan(restore);
-	if (r < 0 || restore->request->dry_run)
-		return r < 0 ? r : look(restore);
-	r = begin(restore->request, restore->result);
-	return r < 0 ? r : write_all(restore);
+	return r < 0 ? r : plan(restore);
 }
 
 /* -------------------------------------------------------------- standard output */
 
-static int restore_to_stdout(struct restore *restore)
+static int check_stdout(const struct restore *restore)
 {
-	const struct restore_request *request = restore->request;
-	struct restore_result *result = restore->result;
-	int r;
-
 	if (is_instant(restore))
 		return failure_set(-EINVAL, "standard output: an instant of a journal cannot be "
 				   "written in order; restore it into a file");
 	if (is_in_place(restore))
 		return failure_set(-EINVAL, "standard output: holds nothing that could stay");
-	if (request->dry_run)
-		return look(restore);
-	r = stream_check(STDOUT_FILENO);
-	if (r == 0)
-		r = begin(request, result);
-	if (r == 0)
-		r = stream_run(restore->repo, &result->point, &result->tally, STDOUT_FILENO,
-			       request->progress);
-	return r;
+	return restore->request->dry_run ? 0 : stream_check(STDOUT_FILENO);
+}
+
+static int write_stdout(struct restore *restore)
+{
+	return stream_run(restore->repo, &restore->result->point, &restore->result->tally,
+			  STDOUT_FILENO, restore->request->progress);
 }
 
 /* ------------------------------------------------------------------- what is meant */
@@ -406,13 +396,9 @@ static int find_range(struct restore *restore)
 	return tally_init(&result->tally, volume_bytes, info.chunk_bytes, request->begin, end);
 }
 
-static void close_repo(struct tmc_repo **repo)
-{
-	if (*repo)
-		tmc_repo_close(*repo);
-}
+/* ------------------------------------------------------------------------ stages */
 
-static int run(struct restore *restore)
+static int prepare(struct restore *restore)
 {
 	const struct restore_request *request = restore->request;
 	int r = request->when ? find_instant(restore->repo, request, restore->result) :
@@ -422,37 +408,104 @@ static int run(struct restore *restore)
 		r = find_range(restore);
 	if (r < 0)
 		return r;
-	if (strcmp(request->target, RESTORE_STDOUT) == 0)
-		return restore_to_stdout(restore);
-	r = restore_to_target(restore);
-	target_close(&restore->target);
-	tracker_close(&restore->tracker);
-	return r;
+	return restore->to_stdout ? check_stdout(restore) : prepare_target(restore);
 }
 
-int restore_run(const struct restore_request *request, struct restore_result *ret_result)
+static int carry_out(struct restore *restore)
 {
-	CLEANUP(close_repo) struct tmc_repo *repo = NULL;
-	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
-	struct restore restore = {
-		.request = request,
-		.result = ret_result,
-		.target = {.fd = -1, .direct_fd = -1},
-	};
-	int r = tmc_repo_open(request->repository, &repo);
+	int r;
 
+	if (restore->request->dry_run)
+		return look(restore);
+	r = begin(restore->request, restore->result);
+	if (r < 0)
+		return r;
+	return restore->to_stdout ? write_stdout(restore) : write_all(restore);
+}
+
+static void count_ms(struct restore_result *result, uint64_t start_ns)
+{
+	result->elapsed_ms += (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
+}
+
+static void begin_result(const struct restore_request *request, struct restore_result *ret_result)
+{
 	*ret_result = (struct restore_result){
 		.method = request->method,
 		.dry_run = request->dry_run,
 		.start_ns = clock_ns(CLOCK_REALTIME),
 	};
+}
+
+int restore_open(struct tmc_repo *repo, const struct restore_request *request,
+		 struct restore_result *ret_result, struct restore **ret_restore)
+{
+	struct restore *restore = calloc(1, sizeof(*restore));
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+	int r;
+
+	begin_result(request, ret_result);
+	if (!restore)
+		return failure_set(-ENOMEM, "restore: out of memory");
+	*restore = (struct restore){
+		.request = request,
+		.result = ret_result,
+		.repo = repo,
+		.target = {.fd = -1, .direct_fd = -1},
+		.to_stdout = strcmp(request->target, RESTORE_STDOUT) == 0,
+	};
+	r = prepare(restore);
+	count_ms(ret_result, start_ns);
+	if (r < 0)
+		restore_close(restore);
+	else
+		*ret_restore = restore;
+	return r;
+}
+
+int restore_write(struct restore *restore)
+{
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+	int r = carry_out(restore);
+
+	if (r == 0 && !restore->request->dry_run)
+		restore->result->stage = RESTORE_COMPLETE;
+	count_ms(restore->result, start_ns);
+	return r;
+}
+
+void restore_close(struct restore *restore)
+{
+	if (!restore)
+		return;
+	target_close(&restore->target);
+	tracker_close(&restore->tracker);
+	free(restore->left_out);
+	free(restore);
+}
+
+/* --------------------------------------------------------------------------- run */
+
+static void close_repo(struct tmc_repo **repo)
+{
+	if (*repo)
+		tmc_repo_close(*repo);
+}
+
+static void close_restore(struct restore **restore)
+{
+	restore_close(*restore);
+}
+
+int restore_run(const struct restore_request *request, struct restore_result *ret_result)
+{
+	CLEANUP(close_repo) struct tmc_repo *repo = NULL;
+	CLEANUP(close_restore) struct restore *restore = NULL;
+	int r = tmc_repo_open(request->repository, &repo);
+
+	begin_result(request, ret_result);
 	if (r < 0)
 		return failure_set(r, "%s", tmc_error_text());
-	restore.repo = repo;
-	r = run(&restore);
-	free(restore.left_out);
-	if (r == 0 && !request->dry_run)
-		ret_result->stage = RESTORE_COMPLETE;
-	ret_result->elapsed_ms = (clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000000u;
-	return r;
+	r = restore_open(repo, request, ret_result, &restore);
+	return r < 0 ? r : restore_write(restore);
 }

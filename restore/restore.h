@@ -74,8 +74,25 @@ struct restore_request {
 	void *context;
 };
 
+struct restore;
+
 /**
- * ret_result is set in every case, also on error; cleared with restore_result_clear().
+ * All that comes before the first byte: what is meant is found, the target is checked and held
+ * open, a device exclusively, and it is known what is to be written. repo is open until
+ * restore_close(); request and ret_result, which is set in every case, stay where they are.
+ * Errors: those of restore_run().
+ */
+int restore_open(struct tmc_repo *repo, const struct restore_request *request,
+		 struct restore_result *ret_result, struct restore **ret_restore);
+
+/** Once: write it, or of a dry run tell what would be written. Errors: those of restore_run(). */
+int restore_write(struct restore *restore);
+
+/** NULL is fine. A target that was not written is as it was; NAME.partial stays. */
+void restore_close(struct restore *restore);
+
+/**
+ * All of it. ret_result is set in every case, also on error; cleared with restore_result_clear().
  * Errors, each with a sentence in failure_text(): those of target_check() and
  * target_open(), -ENOENT (no such point, or it is a scan), -ENOTUNIQ, -EMEDIUMTYPE (no
  * repository), those of journal_volume_find() and tmc_instant_find(), -ERANGE (the range

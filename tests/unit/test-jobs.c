@@ -191,7 +191,7 @@ static void a_group_is_one_backup(void **state)
 	does(scene, "[ $1 != backup ] || echo '{\"points\":[{\"point\":\"a\"},{\"point\":\"b\"}]}'");
 	adopt(scene, ONE "}\n" TWO "}\ngroup g { volumes = {two, one} hook = /h keep-last = 1 }\n");
 	wait_for_end(scene, JOB_WAITING);
-	assert_calls(scene, "backup --repo @ --json --hook /h --hook-timeout 60s two one\n"
+	assert_calls(scene, "backup --repo @ --json --group g --hook /h --hook-timeout 60s two one\n"
 			    "prune --repo @ --volume two --quiet --keep-last 1\n"
 			    "prune --repo @ --volume one --quiet --keep-last 1\n");
 	assert_string_equal(status_of(scene, 0).state.points, "a b");

@@ -3,13 +3,15 @@
  * Copyright (C) 2026 the Tidemark authors
  *
  * Which phases a hook is told of in a backup of an imitated volume, in which order, and what
- * becomes of the backup where one of them fails: docs/schedule.md, "Hooks", rules 1 and 2.
+ * becomes of the backup where one of them fails: docs/schedule.md, "Hooks", rules 1 and 2. And
+ * what else a request asks for: the name of a group.
  */
 #include "repo_fixture.h"
 #include "imitated_module.h"
 
 #include "agent/backup.h"
 #include "common/failure.h"
+#include "restore/group.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -317,6 +319,30 @@ static void a_hook_that_is_not_safe_is_refused_before_anything(void **state)
 	assert_told("");
 }
 
+/* -------------------------------------------------------------------------- groups */
+
+static void a_point_carries_the_name_of_its_group(void **state)
+{
+	char name[TMC_TEXT_BYTES];
+	unsigned long nr;
+	const char *found;
+
+	scene->request.hook = NULL;
+	scene->request.group = "my-db@home";
+	assert_int_equal(backup_run(&scene->request, &scene->result), 0);
+	assert_true(group_parse(&scene->result.point, &nr, &found));
+	assert_int_equal(nr, 1);
+	assert_string_equal(found, "my-db@home");
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	scene->request.group = name;
+	assert_int_equal(backup_run(&scene->request, &scene->result), -EINVAL);
+	assert_says(failure_text(), "the name of a group is too long");
+	scene->request.group = NULL;
+	assert_int_equal(backup_run(&scene->request, &scene->result), 0);
+	assert_string_equal(scene->result.point.group, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -338,6 +364,7 @@ int main(void)
 		TEST(a_signal_before_the_backup_makes_nothing_quiet),
 		TEST(a_signal_does_not_cut_short_who_lets_it_go_on),
 		TEST(a_hook_that_is_not_safe_is_refused_before_anything),
+		TEST(a_point_carries_the_name_of_its_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

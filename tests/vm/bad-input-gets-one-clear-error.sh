@@ -37,6 +37,9 @@ bad 2 'give one' attach /dev/vda /dev/vdb
 bad 2 'no repository' backup /dev/vda
 bad 2 'no repository' points
 bad 2 'a point and a target' restore latest -r "$repository"
+bad 2 'give a directory' restore --group db -r "$repository"
+bad 2 'goes with none of' restore --group db --at -5min /tmp -r "$repository"
+bad 2 'for one volume' restore --group db --range 0-4K /tmp -r "$repository"
 bad 2 'power of two' init /tmp/r --chunk-size 60K
 bad 2 'must be lz4, none' init /tmp/r --compression gzip
 bad 2 'must be lz4, none' init /tmp/r --compression lz4:2
@@ -62,6 +65,7 @@ bad 4 '/nowhere' points -r /nowhere
 bad 4 '/mnt/repository' points -r /mnt/repository
 bad 4 '' restore latest /tmp/image -r "$repository"
 bad 4 '' restore 0123456789 /tmp/image -r "$repository"
+bad 4 'no cut of a group db' restore --group db /tmp -r "$repository"
 [ ! -e /tmp/image ] || fail "a restore of nothing made a file"
 
 # The kernel.
