@@ -6,7 +6,8 @@
  *
  *   S1  what was saved before is removed          R1  the state is read and removed
  *   S2  the node's page cache is written          R2  a cut freezes everything
- *   S3  the proof is read                         R3  the proof is read and compared
+ *   S3  the proof is read; what GRUB may          R3  the proof is read and compared
+ *       write at boot becomes dirty
  *   S4  a cut tells the dirty set; it is put      R4  the saved dirty set is added
  *       back, and the state written               R5  the cut is committed, with the base
  *
@@ -17,6 +18,7 @@
  */
 #include "agent/resume.h"
 #include "agent/channel.h"
+#include "agent/grub_environment.h"
 #include "agent/saved_state.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
@@ -105,11 +107,29 @@ static int save_proved(struct channel *channel, const struct resume_volume *volu
 	return r;
 }
 
+/*
+ * ext4 changes its superblock when it is remounted to be written to, xfs changes nothing. Looked
+ * at behind the proof: a mount behind this changes that.
+ */
+static bool remount_would_show(const struct resume_volume *volume, const struct proof *proof)
+{
+	return proof->kind == PROOF_EXT4 || !resume_volume_is_in_use(volume);
+}
+
+/* Errors: also -ENODATA, it proves nothing. */
 static int prove(const struct resume_volume *volume, struct proof *ret_proof)
 {
+	int r;
+
 	if (fsync(volume->source.fd) < 0)
 		return failure_set(-errno, "its cache cannot be written: %s", strerror(errno));
-	return proof_read(&volume->source, ret_proof);
+	r = proof_read(&volume->source, ret_proof);
+	if (r == 0 && ret_proof->kind == PROOF_NONE)
+		return -ENODATA;
+	if (r == 0 && !remount_would_show(volume, ret_proof))
+		return failure_set(-ENODATA, "its file system is still mounted, and a remount of it "
+				   "would leave no trace");
+	return r;
 }
 
 int resume_save(const struct attachment *attachment, const struct resume_volume *volume,
@@ -129,7 +149,7 @@ int resume_save(const struct attachment *attachment, const struct resume_volume 
 		tell_why(ret_report);
 		return 0;
 	}
-	if (prove(volume, &state.proof) < 0 || state.proof.kind == PROOF_NONE) {
+	if (prove(volume, &state.proof) < 0 || grub_environment_mark_dirty(channel, volume) < 0) {
 		tell_why(ret_report);
 		return 0;
 	}

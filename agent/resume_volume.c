@@ -75,13 +75,14 @@ static int open_with(struct resume_volume *volume, const struct block_tree *tree
 	return r < 0 ? r : 0;
 }
 
-int resume_volume_open(const struct volume_extent *extent, struct resume_volume *ret_volume)
+int resume_volume_open(const struct volume_extent *extent, const char *directory,
+		       struct resume_volume *ret_volume)
 {
 	CLEANUP(block_tree_close) struct block_tree tree = {0};
 	int r = block_tree_open_system(&tree);
 
 	*ret_volume = (struct resume_volume){
-		.directory = SAVED_STATE_DIRECTORY,
+		.directory = directory,
 		.extent = *extent,
 		.source = {
 			.fd = -1,
@@ -115,11 +116,23 @@ int resume_volume_check_quiet(const struct resume_volume *volume, const char *na
 	return 0;
 }
 
+/* Who mounts a device claims it; an attachment does not. */
+bool resume_volume_is_in_use(const struct resume_volume *volume)
+{
+	char path[64];
+	CLEANUP_CLOSE int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", volume->source.fd);
+	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	return fd < 0;
+}
+
 int resume_volume_forget(const struct volume_extent *extent)
 {
 	CLEANUP(resume_volume_close) struct resume_volume volume = {.source.fd = -1};
 
-	if (!saved_state_any(SAVED_STATE_DIRECTORY) || resume_volume_open(extent, &volume) < 0)
+	if (!saved_state_any(SAVED_STATE_DIRECTORY) ||
+	    resume_volume_open(extent, SAVED_STATE_DIRECTORY, &volume) < 0)
 		return 0;
 	return saved_state_remove(volume.directory, volume.volume_id);
 }

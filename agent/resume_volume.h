@@ -12,6 +12,7 @@
 #include "agent/proof.h"
 #include "agent/volume.h"
 
+#include <stdbool.h>
 #include <tidemark.h>
 
 struct resume_volume {
@@ -23,8 +24,12 @@ struct resume_volume {
 
 struct volume_extent resume_extent_of(const struct attachment *attachment);
 
-/** Close it in each case. Errors, with a sentence: -ENXIO (gone), those of opening, -ENOMEM. */
-int resume_volume_open(const struct volume_extent *extent, struct resume_volume *ret_volume);
+/**
+ * directory: of saved states, the caller's, outlives it. Close it in each case. Errors, with a
+ * sentence: -ENXIO (gone), those of opening, -ENOMEM.
+ */
+int resume_volume_open(const struct volume_extent *extent, const char *directory,
+		       struct resume_volume *ret_volume);
 void resume_volume_close(struct resume_volume *volume);
 
 /**
@@ -32,6 +37,9 @@ void resume_volume_close(struct resume_volume *volume);
  * attachment, for the sentence. Errors: -ETXTBSY, -ENXIO, those of reading /sys.
  */
 int resume_volume_check_quiet(const struct resume_volume *volume, const char *name);
+
+/** Is a file system mounted from it, in whatever mount namespace, or is it in use otherwise? */
+bool resume_volume_is_in_use(const struct resume_volume *volume);
 
 /**
  * Whatever was saved of this range is used by nobody: it is attached without being resumed, or

@@ -5,10 +5,9 @@
  * tidemark attach: begin to track.
  */
 #include "agent/device.h"
-#include "agent/resume.h"
+#include "agent/resume_device.h"
+#include "agent/saved_state.h"
 #include "cli/command.h"
-#include "common/cleanup.h"
-#include "common/failure.h"
 #include "common/size_text.h"
 
 #include <inttypes.h>
@@ -19,7 +18,7 @@
 
 static const char help[] =
 	"Usage: tidemark attach DEVICE [--name NAME] [--chunk-size SIZE]\n"
-	"                       [--start SECTOR --sectors NUMBER] [--resume]\n"
+	"                       [--start SECTOR --sectors NUMBER] [--resume[=DIR]]\n"
 	"Begin to track the writes to a disk, partition, logical volume, RAID array or\n"
 	"loop device. It may be mounted and in use: nothing is unmounted or remounted,\n"
 	"and I/O goes the same way as before. Tracking ends with \"tidemark detach\" or at\n"
@@ -31,24 +30,20 @@ static const char help[] =
 	"      --chunk-size SIZE  unit of tracking, as the repository has it (default 64K)\n"
 	"      --start SECTOR     protect only a range, from this sector of 512 bytes on\n"
 	"      --sectors NUMBER   size of the range (default: to the end of the device)\n"
-	"      --resume           go on from what \"tidemark detach --save\" has saved, if the\n"
+	"      --resume[=DIR]     go on from what \"tidemark detach --save\" has saved, if the\n"
 	"                         file system proves that it was not mounted since; for\n"
 	"                         devices that nobody writes to by themselves (dd, a rescue\n"
-	"                         disk's tools). Attach before it is mounted\n"
+	"                         disk's tools). Attach before it is mounted. DIR: where it\n"
+	"                         was saved (default: " SAVED_STATE_DIRECTORY ")\n"
 	"  -h, --help             this text\n\n"
 	"Example: tidemark attach /dev/vdb";
 
-static void resume(const struct attachment *attachment)
+static void resume(const struct attachment *attachment, const char *directory)
 {
-	CLEANUP(resume_volume_close) struct resume_volume volume = {.source.fd = -1};
-	struct volume_extent extent = resume_extent_of(attachment);
-	struct resume_report report = {0};
+	struct resume_report report;
 	char dirty[SIZE_TEXT_BYTES];
 
-	if (resume_volume_open(&extent, &volume) < 0)
-		snprintf(report.reason, sizeof(report.reason), "%s", failure_text());
-	else
-		resume_take_up(attachment, &volume, &report);
+	resume_device_take_up(attachment, directory, &report);
 	if (report.done)
 		printf("nothing was written meanwhile: %s are dirty\n",
 		       size_text_format(report.dirty_bytes, dirty));
@@ -56,7 +51,8 @@ static void resume(const struct attachment *attachment)
 		printf("everything has to be read: %s\n", report.reason);
 }
 
-static enum exit_status attach(const struct device_attach *request)
+/* resume_directory: NULL where it does not resume. */
+static enum exit_status attach(const struct device_attach *request, const char *resume_directory)
 {
 	struct attachment attachment;
 	char size[SIZE_TEXT_BYTES];
@@ -68,8 +64,8 @@ static enum exit_status attach(const struct device_attach *request)
 	printf("%s attached as %s, %s in chunks of %s\n", request->path, attachment.name,
 	       size_text_format(attachment.nr_sectors * SECTOR_BYTES, size),
 	       size_text_exact(attachment.chunk_sectors * SECTOR_BYTES, chunk));
-	if (request->resumes)
-		resume(&attachment);
+	if (resume_directory)
+		resume(&attachment, resume_directory);
 	return EXIT_STATUS_OK;
 }
 
@@ -80,12 +76,13 @@ enum exit_status command_attach(int argc, char **argv)
 		{"chunk-size", required_argument, NULL, 'c'},
 		{"start", required_argument, NULL, 's'},
 		{"sectors", required_argument, NULL, 'l'},
-		{"resume", no_argument, NULL, 'r'},
+		{"resume", optional_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	struct device_attach request = {.chunk_bytes = TMC_CHUNK_BYTES_DEFAULT};
 	enum exit_status status = EXIT_STATUS_OK;
+	const char *resume_directory = NULL;
 	int option;
 
 	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
@@ -109,6 +106,7 @@ enum exit_status command_attach(int argc, char **argv)
 			break;
 		case 'r':
 			request.resumes = true;
+			resume_directory = optarg ? optarg : SAVED_STATE_DIRECTORY;
 			break;
 		case 'h':
 			puts(help);
@@ -122,5 +120,5 @@ enum exit_status command_attach(int argc, char **argv)
 	if (argc - optind != 1)
 		return command_usage("attach", "attach: give one block device");
 	request.path = argv[optind];
-	return attach(&request);
+	return attach(&request, resume_directory);
 }

@@ -5,22 +5,22 @@
  * tidemark detach: stop tracking, and keep what was tracked or not.
  */
 #include "agent/device.h"
-#include "agent/resume.h"
+#include "agent/resume_device.h"
 #include "agent/saved_state.h"
 #include "cli/command.h"
-#include "common/cleanup.h"
 #include "common/size_text.h"
 
 #include <stdio.h>
 
 static const char help[] =
-	"Usage: tidemark detach DEVICE|NAME [--save]\n"
+	"Usage: tidemark detach DEVICE|NAME [--save[=DIR]]\n"
 	"Stop tracking. The device stays as it is, mounted and in use; its restore points\n"
 	"stay in their repository. What was written since the last backup is forgotten, so\n"
 	"the next backup after attaching again reads the whole device once.\n\n"
-	"      --save  keep what was written, for \"tidemark attach --resume\"; nothing may be\n"
-	"              mounted from the device, unless read-only\n"
-	"  -h, --help  this text\n\n"
+	"      --save[=DIR]  keep what was written, for \"tidemark attach --resume\"; nothing\n"
+	"                    may be mounted from the device, unless read-only. DIR: another\n"
+	"                    place than " SAVED_STATE_DIRECTORY ", for --resume=DIR\n"
+	"  -h, --help        this text\n\n"
 	"Example: tidemark detach /dev/vdb";
 
 static enum exit_status forget_and_detach(const struct attachment *attachment)
@@ -36,31 +36,13 @@ static enum exit_status forget_and_detach(const struct attachment *attachment)
 	return EXIT_STATUS_OK;
 }
 
-/* What stays attached goes on tracking, and is saved when it is detached indeed. */
-static int save(const struct attachment *attachment, const struct resume_volume *volume,
-		struct resume_report *ret_report)
+static enum exit_status save_and_detach(const struct attachment *attachment,
+					const char *directory)
 {
-	int r = resume_volume_check_quiet(volume, attachment->name);
-
-	if (r == 0)
-		r = resume_save(attachment, volume, ret_report);
-	if (r == 0)
-		r = device_detach(attachment);
-	if (r < 0 && ret_report->done)
-		saved_state_remove(volume->directory, volume->volume_id);
-	return r;
-}
-
-static enum exit_status save_and_detach(const struct attachment *attachment)
-{
-	CLEANUP(resume_volume_close) struct resume_volume volume = {.source.fd = -1};
-	struct volume_extent extent = resume_extent_of(attachment);
-	struct resume_report report = {0};
+	struct resume_report report;
 	char dirty[SIZE_TEXT_BYTES];
-	int r = resume_volume_open(&extent, &volume);
+	int r = resume_device_save(attachment, directory, &report);
 
-	if (r == 0)
-		r = save(attachment, &volume, &report);
 	if (r < 0)
 		return command_failure(r);
 	if (report.done)
@@ -75,19 +57,19 @@ static enum exit_status save_and_detach(const struct attachment *attachment)
 enum exit_status command_detach(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"save", no_argument, NULL, 's'},
+		{"save", optional_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	struct attachment attachment;
-	bool saves = false;
+	const char *directory = NULL;
 	int option;
 	int r;
 
 	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
-			saves = true;
+			directory = optarg ? optarg : SAVED_STATE_DIRECTORY;
 			break;
 		case 'h':
 			puts(help);
@@ -101,5 +83,6 @@ enum exit_status command_detach(int argc, char **argv)
 	r = device_find(argv[optind], &attachment);
 	if (r < 0)
 		return command_failure(r);
-	return saves ? save_and_detach(&attachment) : forget_and_detach(&attachment);
+	return directory ? save_and_detach(&attachment, directory) :
+			   forget_and_detach(&attachment);
 }

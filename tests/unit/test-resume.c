@@ -8,11 +8,17 @@
 #include "file_system.h"
 #include "imitated_inside.h"
 
+#include "agent/grub_environment.h"
 #include "agent/resume.h"
 #include "agent/saved_state.h"
+#include "common/cleanup.h"
 #include "common/io.h"
 
 #include <limits.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #define NAME        "volume"
 #define CHUNK_BYTES 65536u
@@ -271,6 +277,62 @@ static void another_size_or_an_older_module_means_everything(void **state)
 	end(scene);
 }
 
+/* ------------------------------------------------------------------------------ GRUB */
+
+/* 0: this file system does not tell (tmpfs, overlayfs). */
+static uint64_t place_of(int fd)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extent;
+	} request = {.map = {.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
+			     .fm_extent_count = 1}};
+
+	if (ioctl(fd, FS_IOC_FIEMAP, &request) < 0 || request.map.fm_mapped_extents != 1 ||
+	    request.extent.fe_flags != FIEMAP_EXTENT_LAST)
+		return 0;
+	return request.extent.fe_physical;
+}
+
+/*
+ * A file of this machine stands for grubenv, and the device of its file system for the volume,
+ * which begins nine chunks in front of the file.
+ */
+static void what_grub_may_write_becomes_dirty(void **state)
+{
+	CLEANUP_CLOSE int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct scene *scene;
+	struct channel *channel;
+	char path[32], content[1024] = {1};
+	struct stat st;
+
+	assert_return_code(fd, errno);
+	assert_int_equal(pwrite(fd, content, sizeof(content), 0), sizeof(content));
+	assert_return_code(fstat(fd, &st), errno);
+	if (!place_of(fd))
+		skip();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	scene = begin(state);
+	scene->volume.source.start_bytes = place_of(fd) - 9 * CHUNK_BYTES;
+	module_set_base(scene->module, base);
+	assert_success(channel_open(&scene->attachment, &channel));
+
+	assert_success(grub_environment_mark_file(channel, &scene->volume, path));
+	assert_int_equal(module_dirty_chunks(scene->module), 0); /* it lies on another device */
+	scene->volume.extent.device = st.st_dev;
+	assert_success(grub_environment_mark_file(channel, &scene->volume, "/nowhere/grubenv"));
+	assert_int_equal(module_dirty_chunks(scene->module), 0);
+	assert_success(grub_environment_mark_file(channel, &scene->volume, path));
+	assert_int_equal(module_dirty_chunks(scene->module), 1);
+	assert_true(module_is_dirty(scene->module, 9));
+
+	/* A part of it has blocks that hold nothing yet. */
+	assert_return_code(fallocate(fd, 0, 1 << 20, 4096), errno);
+	assert_int_equal(grub_environment_mark_file(channel, &scene->volume, path), -EOPNOTSUPP);
+	channel_close(channel);
+	end(scene);
+}
+
 /* ----------------------------------------------------------------------------- kills */
 
 static unsigned int io_left;
@@ -500,6 +562,7 @@ int main(void)
 		T(a_volume_that_is_not_clean_is_not_saved),
 		T(saving_nothing_removes_what_was_saved),
 		T(another_size_or_an_older_module_means_everything),
+		T(what_grub_may_write_becomes_dirty),
 		T(killed_at_any_step_of_a_resume_leaves_everything_dirty),
 		T(killed_at_any_step_of_a_save_leaves_a_state_or_none),
 		T(a_mount_while_it_is_saved_or_resumed_is_found),
