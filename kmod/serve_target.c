@@ -181,6 +181,12 @@ static int serve_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/* Below it is none; without this call older kernels do not ask for hints. */
+static int serve_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
+{
+	return 0;
+}
+
 static void serve_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	const struct tm_serve *serve = ti->private;
@@ -244,6 +250,7 @@ static struct target_type serve_target = {
 	.dtr = serve_dtr,
 	.resume = serve_resume,
 	.map = serve_map,
+	.iterate_devices = serve_iterate_devices,
 	.io_hints = serve_io_hints,
 	.status = serve_status,
 	.message = serve_message,
