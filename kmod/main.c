@@ -9,6 +9,9 @@
 #include "channel.h"
 #include "hook.h"
 #include "interposer.h"
+#include "serve.h"
+#include "serve_channel.h"
+#include "serve_target.h"
 #include "target.h"
 
 static int __init tidemark_init(void)
@@ -28,8 +31,23 @@ static int __init tidemark_init(void)
 	r = tm_target_init();
 	if (r)
 		goto out_with_channel;
+	r = tm_serve_init();
+	if (r)
+		goto out_with_target;
+	r = tm_serve_channel_init();
+	if (r)
+		goto out_with_serve;
+	r = tm_serve_target_init();
+	if (r)
+		goto out_with_serve_channel;
 	return 0;
 
+out_with_serve_channel:
+	tm_serve_channel_exit();
+out_with_serve:
+	tm_serve_exit();
+out_with_target:
+	tm_target_exit();
 out_with_channel:
 	tm_channel_exit();
 out_with_hook:
@@ -41,6 +59,9 @@ out_with_interposer:
 
 static void __exit tidemark_exit(void)
 {
+	tm_serve_target_exit();
+	tm_serve_channel_exit();
+	tm_serve_exit();
 	tm_target_exit();
 	tm_channel_exit();
 	tm_hook_exit();
