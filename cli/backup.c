@@ -22,10 +22,8 @@
 
 static const char help[] =
 	"Usage: tidemark backup DEVICE|NAME... [-r REPO] [--full] [--no-freeze] [--json] [--quiet]\n"
-	"                       [--group NAME] [--hook FILE] [--hook-timeout SPAN]
-"
-	"                       [--rate SIZE] [--cpu-share PERCENT] [--io-class CLASS]
-"
+	"                       [--group NAME] [--hook FILE] [--hook-timeout SPAN]\n"
+	"                       [--rate SIZE] [--cpu-share PERCENT] [--io-class CLASS]\n"
 	"       tidemark backup FILE|DEVICE|- [-r REPO] [--name NAME] [--full] [--force] ...\n"
 	"Store a restore point of an attached device, as it is at one instant. The first\n"
 	"backup reads everything, later ones what was written since the last. Each point is\n"
