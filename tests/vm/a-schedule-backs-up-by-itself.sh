@@ -4,9 +4,9 @@
 #
 # tidemarkd backs up a tracked volume and a group on a schedule: at once where it never has been,
 # then when the clock says so, what was missed once, and only what was written since. The points
-# of a group are of one instant. Old points go.
+# of a group are of one instant, and come back by its name. Old points go.
 #
-# vm: disks=32M,16M,16M,512M mem=768 timeout=600
+# vm: disks=32M,16M,16M,512M,16M,16M mem=768 timeout=600
 
 # shellcheck source=lib.sh
 . lib.sh
@@ -82,10 +82,19 @@ check tidemark job run pair
 wait_until 120 has_points first 3
 wait_until 30 job_is pair waiting
 stop_writer "$writer"
-read -r first second < <(job pair points)
-check tidemark restore "$first" /tmp/first --quiet
-check tidemark restore "$second" /tmp/second --quiet
-check dependent check /tmp/first /tmp/second
+mkdir /tmp/pair
+tidemark restore --group pair /tmp/pair --json >/tmp/restored
+jq -e '[.restores[] | .state + " " + .volume] == ["complete first", "complete second"]' /tmp/restored
+check dependent check /tmp/pair/first.img /tmp/pair/second.img
+
+# By a point of it an older cut, onto devices; where one of them cannot be nothing is written.
+older=$(tidemark points --json | jq -r '[.points[] | select(.volume == "first")][1].point')
+check cp /tmp/pair/first.img /tmp/untouched
+refused 3 'is mounted' tidemark restore --group "pair@$older" first=/tmp/untouched second=/dev/vdd --force
+same_device /tmp/untouched /tmp/pair/first.img
+check tidemark restore --group "pair@$older" first=/dev/vde second=/dev/vdf --quiet
+restore_is "$older" /dev/vde
+restore_is "$(tidemark points --json | jq -r '[.points[] | select(.volume == "second")][1].point')" /dev/vdf
 
 # Two points of it are kept.
 latest=$(job single points)
