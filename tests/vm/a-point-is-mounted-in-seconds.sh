@@ -23,14 +23,28 @@ sums() {
 	(cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
 }
 
+processes() {
+	{ grep -lx tidemark /proc/[0-9]*/comm 2>/dev/null || true; } | cut -d / -f 3
+}
+
 nobody_is_left() {
-	! pgrep -x tidemark >/dev/null && ! dmsetup ls | grep -q tidemark-point
+	[ -z "$(processes)" ] && ! dmsetup ls | grep -q tidemark-point
+}
+
+# Where the test has failed.
+end_points() {
+	local name
+	umount /mnt/*-point /mnt/*-written 2>/dev/null || true
+	for name in $(dmsetup ls | awk '/^tidemark-point/ { print $1 }'); do
+		dmsetup remove "$name"
+	done
+	wait_until 20 nobody_is_left
 }
 
 # Those that answer; who keeps them is their parent.
 servers() {
 	local pid
-	for pid in $(pgrep -x tidemark); do
+	for pid in $(processes); do
 		[ "$(cat "/proc/$(awk '{ print $4 }' "/proc/$pid/stat")/comm")" != tidemark ] || echo "$pid"
 	done
 }
@@ -38,6 +52,7 @@ servers() {
 load_module
 make_ext4 /dev/vdc
 mount_ext4 /dev/vdc /mnt/repository
+cleanup end_points
 check tidemark init "$TIDEMARK_REPOSITORY"
 
 for type in ext4 xfs; do
@@ -61,8 +76,8 @@ for type in ext4 xfs; do
 	sums "/mnt/$type/quiet" >/tmp/sums
 	find "$TIDEMARK_REPOSITORY" -type f ! -path '*/sessions/*' -print0 | sort -z | xargs -0 sha256sum >/tmp/before
 
-	check tidemark mount "$(point_of)" "/mnt/$type-point"
-	check tidemark mount "$(point_of)" "/mnt/$type-written" --writable
+	check tidemark mount "$(point_of)" "/mnt/$type-point" --scratch /mnt/repository
+	check tidemark mount "$(point_of)" "/mnt/$type-written" --writable --scratch /mnt/repository
 	sums "/mnt/$type-point/quiet" >/tmp/found
 	check cmp /tmp/sums /tmp/found
 	! touch "/mnt/$type-point/new" 2>/tmp/said || fail "it is read-only"
@@ -95,9 +110,9 @@ check tidemark verify --quiet
 ! tidemark mount latest /mnt/nowhere 2>/tmp/said || fail "there is no such directory"
 ! tidemark mount 00000000 /mnt/ext4 2>/tmp/said || fail "there is no such point"
 grep -q 'no restore point' /tmp/said || fail "$(</tmp/said)"
-head -c 1M /dev/urandom >/tmp/noise
+head -c 1000000 /dev/urandom >/tmp/noise
 check tidemark backup /tmp/noise --quiet
-! tidemark mount latest /mnt/ext4 2>/tmp/said || fail "it has no file system"
+! tidemark mount latest /mnt/ext4 --scratch /mnt/repository 2>/tmp/said || fail "it has no file system"
 grep -q 'no file system' /tmp/said || fail "$(</tmp/said)"
 ! tidemark umount /mnt/ext4 2>/tmp/said || fail "nothing is mounted there"
 wait_until 20 nobody_is_left
