@@ -349,7 +349,7 @@ static void a_group_waits_for_each_of_its_devices(void **state)
 	module_plug(scene->modules[0], PATH, "one");
 	jobs_order(&scene->jobs, "g", JOB_ORDER_RESUME);
 	wait_for_end(scene, JOB_WAITING);
-	assert_calls(scene, "backup --repo @ --json two one\n");
+	assert_calls(scene, "backup --repo @ --json --group g two one\n");
 }
 
 static const char waits[] = "trap 'echo ended >>calls; exit 1' TERM; echo begun >>calls\n"
