@@ -38,6 +38,7 @@
 #define NR_THREADS     4 /* of each */
 #define CACHE_BYTES    (128u << 20)
 #define NAP_US         10000
+#define RESTART_US     100000
 #define BIND_TRIES     1000
 #define REMOVE_TRIES   100
 
@@ -49,6 +50,7 @@ struct report {
 
 struct keeper {
 	const struct live_device_request *request;
+	int report_fd; /* to the caller */
 	struct tmc_repo *repo;
 	struct scratch *scratch;
 	struct live_device device;
@@ -97,10 +99,24 @@ static int bind_device(const struct keeper *keeper, const struct server_backend 
 	return r;
 }
 
+/* Who wants to know may be gone. */
 static void tell(int fd, const struct report *report)
 {
-	if (write(fd, report, sizeof(*report)) != sizeof(*report))
-		return; /* who wanted to know is gone */
+	ssize_t done = write(fd, report, sizeof(*report));
+
+	(void)done;
+	close(fd);
+}
+
+/* Nobody's terminal, directory or standard output. */
+static void stand_alone(void)
+{
+	CLEANUP_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (chdir("/") < 0 || null < 0)
+		return;
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
 }
 
 static int serve(struct keeper *keeper, int ready_fd)
@@ -120,7 +136,7 @@ static int serve(struct keeper *keeper, int ready_fd)
 	report.error = r;
 	snprintf(report.text, sizeof(report.text), "%s", r < 0 ? failure_text() : "");
 	tell(ready_fd, &report);
-	close(ready_fd);
+	stand_alone();
 	if (r == 0)
 		r = server_run(server, NR_THREADS);
 	server_close(server);
@@ -139,6 +155,7 @@ static int start_server(struct keeper *keeper, pid_t *ret_pid, int *ret_ready_fd
 	*ret_pid = fork();
 	if (*ret_pid == 0) {
 		close(fds[0]);
+		close(keeper->report_fd);
 		_exit(serve(keeper, fds[1]) < 0);
 	}
 	close(fds[1]);
@@ -188,10 +205,12 @@ static int make_device(struct keeper *keeper)
 	return 0;
 }
 
+/* A passphrase is asked for at the caller's terminal, whose signals are not ours from then on. */
 static int prepare(struct keeper *keeper)
 {
 	int r = open_point(keeper);
 
+	setsid();
 	if (r == 0)
 		r = scratch_open(keeper->request->scratch,
 				 keeper->device.point.volume.volume_bytes, &keeper->scratch);
@@ -235,51 +254,38 @@ static bool device_is_there(const struct keeper *keeper)
 			    &sectors, &params) == 0;
 }
 
+/* One that cannot even begin is tried again, not too often. */
 static void keep_served(struct keeper *keeper, pid_t server)
 {
 	int ready_fd;
 
+	keeper->report_fd = -1;
 	for (;;) {
-		while (waitpid(server, NULL, 0) < 0 && errno == EINTR)
+		while (server > 0 && waitpid(server, NULL, 0) < 0 && errno == EINTR)
 			;
-		while (device_is_there(keeper)) {
-			if (start_server(keeper, &server, &ready_fd) == 0) {
-				close(ready_fd);
-				break;
-			}
-			usleep(NAP_US);
-		}
+		usleep(RESTART_US);
 		if (!device_is_there(keeper))
 			return;
+		if (start_server(keeper, &server, &ready_fd) == 0)
+			close(ready_fd);
+		else
+			server = -1;
 	}
 }
 
-/* Nobody's terminal, directory or standard output. */
-static void stand_alone(void)
-{
-	CLEANUP_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (chdir("/") < 0 || null < 0)
-		return;
-	for (int fd = 0; fd < 3; fd++)
-		dup2(null, fd);
-}
-
-static void keep(struct keeper *keeper, int report_fd)
+static void keep(struct keeper *keeper)
 {
 	struct report report = {0};
 	pid_t server = -1;
 	int r = prepare(keeper);
 
-	setsid();
 	signal(SIGPIPE, SIG_IGN);
 	if (r == 0)
 		r = go_live(keeper, &server);
 	report.error = r;
 	report.device = keeper->device;
 	snprintf(report.text, sizeof(report.text), "%s", r < 0 ? failure_text() : "");
-	tell(report_fd, &report);
-	close(report_fd);
+	tell(keeper->report_fd, &report);
 	stand_alone();
 	if (r == 0)
 		keep_served(keeper, server);
@@ -300,7 +306,8 @@ static int start_keeper(const struct live_device_request *request, int *ret_repo
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
-		keep(&keeper, fds[1]);
+		keeper.report_fd = fds[1];
+		keep(&keeper);
 		_exit(0);
 	}
 	close(fds[1]);

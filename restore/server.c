@@ -6,6 +6,7 @@
  * at a time, so that the others have something to do as well.
  */
 #include "restore/server.h"
+#include "agent/resident.h"
 #include "common/failure.h"
 #include "common/first_failure.h"
 #include "common/threads.h"
@@ -17,14 +18,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <uapi/tidemark_serve.h>
 #include <unistd.h>
-
-#ifndef PR_SET_IO_FLUSHER /* Linux 5.6 */
-#define PR_SET_IO_FLUSHER 57
-#endif
 
 #define NODE          "/dev/" TIDEMARK_SERVE_DEVICE_NAME
 #define REQUESTS_MAX  4
@@ -190,8 +186,8 @@ int server_open(dev_t mapped, const struct server_backend *backend, struct serve
 		server->queues[i].fd = -1;
 	server->backend = backend;
 	server->nr_queues = 1;
-	/* Memory that we wait for must not be waited for from the device we serve. */
-	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+	/* What we wait for must not wait for the device we serve. */
+	resident_enter();
 	for (uint32_t i = 0; r == 0 && i < server->nr_queues; i++) {
 		r = open_queue(server, mapped, i);
 		server->nr_queues = server->queues[0].bind.nr_queues;

@@ -26,7 +26,8 @@ struct server_backend {
 struct server;
 
 /**
- * Become the server of all queues of a device. backend is used until the close. Errors, with a
+ * Become the server of all queues of a device; before threads start, and for good, as
+ * resident_enter() says. backend is used until the close. Errors, with a
  * sentence: -ENXIO (no such device), -EBUSY (it has a server), -ENOENT (no module), -ENOMEM.
  */
 int server_open(dev_t mapped, const struct server_backend *backend, struct server **ret_server);
