@@ -49,6 +49,10 @@ servers() {
 	done
 }
 
+has_servers() {
+	[ "$(servers | wc -l)" -eq "$1" ]
+}
+
 load_module
 make_ext4 /dev/vdc
 mount_ext4 /dev/vdc /mnt/repository
@@ -87,7 +91,7 @@ for type in ext4 xfs; do
 	check rm "/mnt/$type-written/quiet/7"
 	sync -f "/mnt/$type-written"
 	for ((round = 0; round < 4; round++)); do
-		[ "$(servers | wc -l)" -eq 2 ] || fail "not one server for each device"
+		wait_until 20 has_servers 2
 		servers | xargs kill -KILL
 		echo 3 >/proc/sys/vm/drop_caches
 		sums "/mnt/$type-point/quiet" >/tmp/found
