@@ -24,6 +24,8 @@ enum exit_status command_detach(int argc, char **argv);
 enum exit_status command_backup(int argc, char **argv);
 enum exit_status command_points(int argc, char **argv);
 enum exit_status command_restore(int argc, char **argv);
+enum exit_status command_mount(int argc, char **argv);
+enum exit_status command_umount(int argc, char **argv);
 enum exit_status command_verify(int argc, char **argv);
 enum exit_status command_repair(int argc, char **argv);
 enum exit_status command_copy(int argc, char **argv);

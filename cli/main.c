@@ -28,6 +28,8 @@ static const struct verb verbs[] = {
 	{"restore", command_restore, "put a restore point on a device or into a file"},
 	{"log", command_log, "tell which instants of a volume can be restored"},
 	{"mark", command_mark, "give this instant of a device a name"},
+	{"mount", command_mount, "look into a restore point"},
+	{"umount", command_umount, "unmount a restore point"},
 	{"verify", command_verify, "prove that restore points can be restored"},
 	{"repair", command_repair, "make usable what is left of a damaged repository"},
 	{"prune", command_prune, "let old restore points go by rules, and free their space"},
