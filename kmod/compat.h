@@ -69,7 +69,7 @@ static inline int bdev_thaw(struct block_device *bdev)
  * 6.9, "block: use queue_limits_commit_update in queue_discard_max_store": what a driver can
  * do has a name of its own, and max_discard_sectors is what is left of it.
  */
-static inline void tm_limits_allow(struct queue_limits *limits, bool discard, bool zeroes)
+static inline void tm_limits_allow_discard(struct queue_limits *limits, bool discard)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 	limits->max_user_discard_sectors = UINT_MAX;
@@ -77,7 +77,6 @@ static inline void tm_limits_allow(struct queue_limits *limits, bool discard, bo
 	limits->max_hw_discard_sectors = discard ? UINT_MAX >> SECTOR_SHIFT : 0;
 	limits->max_discard_sectors = limits->max_hw_discard_sectors;
 	limits->discard_granularity = discard ? PAGE_SIZE : 0;
-	limits->max_write_zeroes_sectors = zeroes ? UINT_MAX >> SECTOR_SHIFT : 0;
 }
 
 /* 6.3, "mm: introduce vma->vm_flags wrapper functions" */

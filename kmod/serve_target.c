@@ -192,7 +192,7 @@ static void serve_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	const struct tm_serve *serve = ti->private;
 
 	limits->io_opt = serve->features.slot_sectors << SECTOR_SHIFT;
-	tm_limits_allow(limits, serve->features.discard, serve->features.zeroes);
+	tm_limits_allow_discard(limits, serve->features.discard);
 }
 
 static const char *state_name(const struct tm_serve *serve, bool served)
