@@ -10,6 +10,7 @@
 #define AGENT_PROOF_READER_H
 
 #include "agent/proof.h"
+#include "common/bytes.h"
 
 #include <endian.h>
 #include <stddef.h>
@@ -65,14 +66,6 @@ static inline uint32_t proof_be32(const uint8_t *at)
 
 	memcpy(&raw, at, sizeof(raw));
 	return be32toh(raw);
-}
-
-static inline uint64_t proof_be64(const uint8_t *at)
-{
-	uint64_t raw;
-
-	memcpy(&raw, at, sizeof(raw));
-	return be64toh(raw);
 }
 
 #endif

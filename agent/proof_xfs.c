@@ -68,7 +68,7 @@ static int not_clean(void)
 static int find_log(const uint8_t *super, struct xlog *log)
 {
 	uint64_t block_bytes = proof_be32(super + 4);
-	uint64_t start = proof_be64(super + 48);
+	uint64_t start = get_be64(super + 48);
 	uint64_t group_blocks = proof_be32(super + 84);
 	uint64_t nr_blocks = proof_be32(super + 96);
 	unsigned int group_bits = super[124];
@@ -161,7 +161,7 @@ static uint64_t header_blocks(const uint8_t *record)
 static bool is_at(const uint8_t *record, uint32_t cycle, uint64_t block)
 {
 	return proof_be32(record) == HEADER_MAGIC && proof_be32(record + 4) == cycle &&
-	       proof_be64(record + 16) == ((uint64_t)cycle << 32 | block);
+	       get_be64(record + 16) == ((uint64_t)cycle << 32 | block);
 }
 
 /* Does the record end the log as an unmount does? */
@@ -183,7 +183,7 @@ static int check_unmount(const struct xlog *log, struct head *head, uint64_t blo
 	r = read_block(log, block + blocks, &data);
 	if (r < 0)
 		return r;
-	head->tail = proof_be64(head->record + 24);
+	head->tail = get_be64(head->record + 24);
 	return data[9] & UNMOUNT_FLAG ? 0 : not_clean();
 }
 
@@ -198,7 +198,7 @@ static int check_in_front(const struct xlog *log, struct head *head)
 		return r;
 	memcpy(head->in_front, data, BLOCK_BYTES);
 	if (is_at(head->in_front, cycle, head->block) &&
-	    proof_be64(head->in_front + 24) == head->tail)
+	    get_be64(head->in_front + 24) == head->tail)
 		return not_clean();
 	return 0;
 }

@@ -6,13 +6,14 @@
  * take writes, so that there is no proof, and nothing is saved.
  */
 #include "agent/resume_volume.h"
+#include "agent/device_node.h"
 #include "agent/saved_state.h"
+#include "agent/volume_identity.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define SECTOR_BYTES 512
@@ -33,53 +34,20 @@ void resume_volume_close(struct resume_volume *volume)
 	volume->source.fd = -1;
 }
 
-static int open_node(const char *node, dev_t device, int flags)
+static int open_device(struct resume_volume *volume)
 {
-	CLEANUP_CLOSE int fd = open(node, O_RDONLY | O_CLOEXEC | flags);
-	struct stat st;
-	int result;
-
-	if (fd < 0)
-		return failure_set(-errno, "%s: %s", node, strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode) || st.st_rdev != device)
-		return failure_set(-ENXIO, "%s: is another device by now", node);
-	result = fd;
-	fd = -1;
-	return result;
-}
-
-/* libblkid's reads are small and unaligned. */
-static int identify(struct resume_volume *volume, const struct block_tree *tree, const char *node)
-{
-	CLEANUP_CLOSE int fd = open_node(node, volume->extent.device, 0);
-	struct tmc_volume described;
-	int r = fd < 0 ? fd : volume_describe(tree, &volume->extent, fd, node, &described);
+	CLEANUP(block_tree_close) struct block_tree tree = {0};
+	int r = block_tree_open_system(&tree);
 
 	if (r == 0)
-		memcpy(volume->volume_id, described.volume_id, sizeof(volume->volume_id));
-	return r;
-}
-
-static int open_with(struct resume_volume *volume, const struct block_tree *tree)
-{
-	char name[BLOCK_NAME_BYTES];
-	char node[BLOCK_NAME_BYTES + 8];
-	int r = block_tree_name(tree, volume->extent.device, name);
-
-	if (r < 0)
-		return failure_set(-ENXIO, "its device is gone");
-	snprintf(node, sizeof(node), "/dev/%s", name);
-	r = identify(volume, tree, node);
-	if (r == 0)
-		r = volume->source.fd = open_node(node, volume->extent.device, O_DIRECT);
+		r = volume->source.fd = device_node_open(&tree, volume->extent.device, O_DIRECT);
 	return r < 0 ? r : 0;
 }
 
 int resume_volume_open(const struct volume_extent *extent, const char *directory,
 		       struct resume_volume *ret_volume)
 {
-	CLEANUP(block_tree_close) struct block_tree tree = {0};
-	int r = block_tree_open_system(&tree);
+	int r;
 
 	*ret_volume = (struct resume_volume){
 		.directory = directory,
@@ -90,7 +58,8 @@ int resume_volume_open(const struct volume_extent *extent, const char *directory
 			.volume_bytes = extent->nr_sectors * SECTOR_BYTES,
 		},
 	};
-	return r < 0 ? r : open_with(ret_volume, &tree);
+	r = volume_identity_read(extent, ret_volume->volume_id);
+	return r == 0 ? open_device(ret_volume) : r;
 }
 
 int resume_volume_check_quiet(const struct resume_volume *volume, const char *name)

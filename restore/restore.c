@@ -110,7 +110,7 @@ static int compare_changed(struct restore *restore)
 	if (!changed)
 		return failure_set(-ENOMEM, "restore: out of memory");
 	if (restore->tracker.channel)
-		r = tracker_identify(&restore->tracker, restore->request->target, volume_id);
+		r = tracker_identify(&restore->tracker, volume_id);
 	if (r < 0)
 		return r;
 	believed = tracker_find_changed(&restore->tracker, restore->repo, &result->point, volume_id,

@@ -7,14 +7,12 @@
  */
 #include "restore/tracker.h"
 #include "agent/device.h"
-#include "agent/volume.h"
+#include "agent/volume_identity.h"
 #include "common/bit_run.h"
-#include "common/block_tree.h"
 #include "common/cleanup.h"
 #include "common/failure.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,25 +54,14 @@ void tracker_close(struct tracker *tracker)
 	tracker->dirty = NULL;
 }
 
-int tracker_identify(const struct tracker *tracker, const char *path, char ret_id[TMC_TEXT_BYTES])
+int tracker_identify(const struct tracker *tracker, char ret_id[TMC_TEXT_BYTES])
 {
-	const struct attachment *attachment = &tracker->attachment;
-	CLEANUP(block_tree_close) struct block_tree tree = {0};
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct volume_extent extent = {
-		.device = attachment->live,
-		.nr_sectors = attachment->nr_sectors,
+		.device = tracker->attachment.live,
+		.nr_sectors = tracker->attachment.nr_sectors,
 	};
-	struct tmc_volume volume;
-	int r = block_tree_open_system(&tree);
 
-	if (r == 0 && fd < 0)
-		r = failure_set(-errno, "%s: %s", path, strerror(errno));
-	if (r == 0)
-		r = volume_describe(&tree, &extent, fd, path, &volume);
-	if (r == 0)
-		memcpy(ret_id, volume.volume_id, TMC_TEXT_BYTES);
-	return r;
+	return volume_identity_read(&extent, ret_id);
 }
 
 /* --------------------------------------------------------------------- believe */

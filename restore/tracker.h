@@ -32,8 +32,11 @@ struct tracker {
 int tracker_open(const char *path, struct tracker *ret_tracker);
 void tracker_close(struct tracker *tracker);
 
-/** Which volume the device at path is now, whatever it was attached as. */
-int tracker_identify(const struct tracker *tracker, const char *path, char ret_id[TMC_TEXT_BYTES]);
+/**
+ * Which volume its device is now, whatever it was attached as. Errors: as
+ * volume_identity_read().
+ */
+int tracker_identify(const struct tracker *tracker, char ret_id[TMC_TEXT_BYTES]);
 
 /**
  * Sets the bits of chunks that may differ from the point; the device is open exclusively, and
